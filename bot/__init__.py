@@ -1,0 +1,1 @@
+"""A multilingual helpline bot: what a person writes, what is answered, and the workers behind it."""

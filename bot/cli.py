@@ -1,0 +1,236 @@
+"""``helpline``: the one entry. Each command imports what it needs, so that `parse` and `settings` start without Rasa."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads of two libraries fight over two cores
+
+import typer
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A multilingual helpline bot.", rich_markup_mode=None
+)
+
+# Errors whose message is one line that tells a person what to do.
+_PLAIN = frozenset({
+    "SettingsError", "ModelError", "TrainError", "StorageUnusable", "StorageUnavailable", "VaultError", "EvaluateError", "MissingPhrase", "Refused",
+})  # fmt: skip
+
+
+class Refused(Exception):
+    """A command cannot do what was asked; the message says what to do."""
+
+
+def main() -> NoReturn:
+    """Run ``helpline``. Errors are one line; a traceback, which could hold what somebody wrote, is never printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if type(error).__name__ in _PLAIN:
+            print(f"helpline: {error}", file=sys.stderr)
+            sys.exit(1)
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        print(f"helpline: something went wrong that nobody foresaw ({type(error).__name__} at {place}); please report this line", file=sys.stderr)
+        sys.exit(70)
+    sys.exit(0)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _settings() -> Settings:
+    from bot import logs, settings
+
+    loaded = settings.load(os.environ)
+    logs.configure(loaded.log_level)
+    for name in settings.unknown(os.environ):
+        _say(f"helpline: {name} is not a setting; `helpline settings` lists them all")
+    return loaded
+
+
+@app.callback()
+def _start(
+    settings: Annotated[Optional[Path], typer.Option(help="File of lines NAME=value; the environment wins over it.")] = None,  # noqa: UP045
+) -> None:
+    if settings is not None:
+        from bot.settings import read_file
+
+        for name, value in read_file(settings).items():
+            os.environ.setdefault(name, value)
+
+
+@app.command()
+def run() -> None:
+    """Doors and engine under one command, on this machine; prints where people write."""
+    loaded = _settings()
+    from bot.web.supervise import supervise
+
+    supervise(loaded)
+
+
+@app.command()
+def web() -> None:
+    """The doors: the chat page, channels, health and metrics."""
+    loaded = _settings()
+    from bot.web.run import serve
+
+    serve(loaded)
+
+
+@app.command()
+def engine() -> None:
+    """The engine: takes conversations and answers them. Any number may run on one database."""
+    loaded = _settings()
+    from bot.engine.worker_process import main as work
+
+    work(loaded)
+
+
+@app.command()
+def parse() -> None:
+    """Understand JSON lines: {"text": …} in, one line out for each. Needs no database and no Rasa."""
+    loaded = _settings()
+    from bot.engine.converse_lines import answer_lines
+    from bot.engine.converse_parse import parser
+
+    with _batch(loaded) as out:
+        for _ in answer_lines(sys.stdin.buffer, out, parser(loaded)):
+            pass
+
+
+@app.command()
+def converse() -> None:
+    """Hold conversations from JSON lines: each line one whole turn, on a store that is thrown away."""
+    loaded = _settings()
+    from bot.engine.converse import Conversations
+    from bot.engine.converse_lines import answer_lines
+
+    with _batch(loaded) as out, Conversations.open(loaded, progress=_say) as conversations:
+        for _ in answer_lines(sys.stdin.buffer, out, conversations.answer):
+            pass
+
+
+@app.command()
+def chat(
+    language: Annotated[Optional[str], typer.Option(help="Language to begin with, for example fi.")] = None,  # noqa: UP045
+    channel: Annotated[str, typer.Option(help="web, telegram or sms.")] = "web",
+    understood: Annotated[bool, typer.Option("--understood", help="Show what each message was understood as.")] = False,
+) -> None:
+    """Talk with the bot in the terminal; nothing is kept."""
+    loaded = _settings()
+    from bot.engine.converse import Conversations
+    from bot.engine.converse_chat import talk
+
+    with Conversations.open(loaded, progress=_say) as conversations:
+        talk(conversations, channel=channel, language=language, understood=understood)
+
+
+@app.command()
+def evaluate(
+    files: Annotated[list[Path], typer.Argument(help="JSON lines: text, intent, language, danger, style?", metavar="FILE…")],
+    json: Annotated[Optional[Path], typer.Option(help="Write the figures here.")] = None,  # noqa: UP045
+    html: Annotated[Optional[Path], typer.Option(help="Write a report with plots here.")] = None,  # noqa: UP045
+) -> None:
+    """Measure understanding on labelled texts: by language and style, worst confusions, danger missed and false alarms."""
+    loaded = _settings()
+    from bot.evaluation import report
+    from bot.understanding.understand import Understander
+
+    for file in files:
+        if not file.is_file():
+            raise Refused(f"{file} is not a file")
+    _say("loading what understands")
+    understander = Understander.load(var=loaded.var)
+    _say(f"evaluating {', '.join(str(file) for file in files)}")
+    try:
+        print(report.run([*files], understander, json_path=json, html_path=html))
+    except (ValueError, OSError) as error:
+        raise Refused(str(error)) from error
+
+
+@app.command()
+def train(force: Annotated[bool, typer.Option("--force", help="Train even when nothing has changed.")] = False) -> None:
+    """Train the model from data/, domain/ and config.yml; does nothing when nothing has changed."""
+    loaded = _settings()
+    from bot.engine import train as training
+
+    if training.train(ROOT, loaded.model, loaded.var, _say, force=force):
+        _say(f"trained: {loaded.model}/")
+    else:
+        _say("nothing has changed since the model was trained")
+
+
+@app.command()
+def check() -> None:
+    """Check that settings, catalogs, data, model and database are all there and fit together."""
+    loaded = _settings()
+    from bot.engine.worker_check import problems
+
+    found = 0
+    for name, problem in problems(ROOT, loaded):
+        print(f"{'ok  ' if problem is None else 'FAIL'} {name}{'' if problem is None else ': ' + problem}")
+        found += problem is not None
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    loaded = _settings()
+    from bot.storage.store import open_store
+
+    store = open_store(loaded)
+    store.migrate()
+    store.check()
+    _say("the database is up to date")
+
+
+@app.command(name="settings")
+def show_settings() -> None:
+    """List every setting: name, what to write, default, what it does."""
+    from bot.settings import SETTINGS
+
+    for setting in SETTINGS:
+        print(f"{setting.name}  ({setting.kind}; default {setting.default or 'empty'}{'; secret' if setting.secret else ''})\n    {setting.help}")
+
+
+@app.command()
+def erase(channel: Annotated[str, typer.Option(help="web, telegram or sms.")]) -> None:
+    """Erase a person's conversation. Write the address (number, chat id or page token) on standard input, never as an argument."""
+    loaded = _settings()
+    from bot.mailbox.erase import erase_address
+    from bot.model import Channel
+    from bot.storage.store import open_store
+
+    if channel not in {known.value for known in Channel}:
+        raise Refused(f"--channel must be one of: {', '.join(known.value for known in Channel)}")
+    if sys.stdin.isatty():
+        _say("address:")
+    address = sys.stdin.readline().strip()
+    if not address:
+        raise Refused("write the address on standard input")
+    store = open_store(loaded)
+    store.check()
+    print("erased" if erase_address(store, Channel(channel), address) else "nothing was stored for this address")

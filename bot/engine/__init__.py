@@ -1,0 +1,1 @@
+"""The engine: takes conversations, holds Rasa as a library, and commits each turn."""

@@ -1,0 +1,34 @@
+"""What came in and what goes out: receipts, waiting messages, turns, the send queue, erasing, wake-ups.
+
+A door calls :func:`receive`; an engine calls :func:`take`, then :func:`commit` (or :func:`fail`, :func:`release`, :func:`set_aside`)
+and meanwhile :func:`renew`; a door that sends uses :mod:`bot.mailbox.outbox`, the web page :func:`web_fetch`.
+"""
+
+from bot.mailbox import outbox
+from bot.mailbox.changes import Changes
+from bot.mailbox.erasing import erase
+from bot.mailbox.life import Figures, alive, beat, figures, stop_beating
+from bot.mailbox.receive import Received, receive
+from bot.mailbox.turns import (
+    Committed,
+    Fragments,
+    HandoffChange,
+    LeaseLost,
+    Turn,
+    TurnOutcome,
+    commit,
+    fail,
+    hurry,
+    in_burst,
+    release,
+    renew,
+    set_aside,
+    take,
+)
+from bot.mailbox.web import Fetched, OutgoingMessage, web_fetch, web_news
+
+__all__ = [
+    "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Turn", "TurnOutcome",
+    "alive", "beat", "commit", "erase", "fail", "figures", "hurry", "in_burst", "outbox", "receive", "release", "renew", "set_aside",
+    "stop_beating", "take", "web_fetch", "web_news",
+]

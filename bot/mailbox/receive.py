@@ -1,0 +1,58 @@
+"""Accepting a message: one transaction, committed before the provider gets its 2xx."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from bot.model import Author, Incoming
+from bot.storage import Store, conversations, messages, outgoing
+from bot.storage.conversations import ConversationRow
+from bot.storage.sealed import Sealed
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of a message. ``duplicate``: the same provider id came before and nothing was done; then the id of its
+    conversation is ``None`` once that was erased."""
+
+    conversation_id: str | None
+    duplicate: bool
+
+
+def receive(store: Store, incoming: Incoming) -> Received:
+    """Store ``incoming`` once and for all. When this returns, it will be handled, whatever dies.
+
+    After ``stranger`` seconds of silence the address gets a new conversation and the old one can no longer be reached through it.
+    Raises :class:`bot.storage.StorageUnavailable`; then nothing was kept and the provider must try again.
+    """
+    vault, channel = store.vault, incoming.channel.value
+    hashes = vault.receipts(channel, incoming.provider_id)
+    with store.write() as tx:
+        now = store.clock.now()
+        if not messages.sign_for(tx, hashes, channel, now):
+            return Received(messages.conversation_of(tx, hashes), duplicate=True)
+        row = _conversation(store, tx, incoming, now)
+        sealed = Sealed.open(vault, row.id, row.wrapped)
+        messages.add(tx, sealed, hashes[0], row.next_in, incoming, now)
+        conversations.heard(tx, row.id, now)
+        outgoing.prolong(tx, row.id, Author.BOT, now, now + store.limits.bot_expiry)
+        outgoing.prolong(tx, row.id, Author.WORKER, now, now + store.limits.worker_expiry)
+        return Received(row.id, duplicate=False)
+
+
+def _conversation(store: Store, tx: Connection, incoming: Incoming, now: float) -> ConversationRow:
+    """The conversation that this message belongs to, locked; a new one for a stranger."""
+    channel = incoming.channel.value
+    pseudonyms = store.vault.pseudonyms(channel, incoming.address)
+    row = conversations.find(tx, channel, pseudonyms, lock=True)
+    if row is not None and now - row.last_heard_at > store.limits.stranger:
+        outgoing.cancel(tx, row.id, now)
+        conversations.supersede(tx, row.id)
+        row = None
+    if row is None:
+        return conversations.create(tx, store.vault, channel, incoming.address, now)
+    if row.pseudonym != pseudonyms[0]:
+        conversations.rename(tx, row.id, pseudonyms[0])
+    return row

@@ -1,0 +1,1 @@
+"""The wording: catalogs, forms, SMS segments, and the generator that Rasa asks."""

@@ -1,0 +1,157 @@
+"""Rows of conversations: found by pseudonym, held by lease and fencing number, destroyed by erasing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot.model import ConversationState
+from bot.storage.sealed import Sealed, state_fields
+from bot.storage.sql import insert_new
+from bot.storage.tables import attention, conversations, erasures, handoffs, messages, outgoing, receipts
+from bot.vault import Vault, WrappedKey
+
+_c = conversations.c
+
+
+@dataclass(frozen=True, repr=False)
+class ConversationRow:
+    """One row as it stands, still sealed."""
+
+    id: str
+    channel: str
+    pseudonym: str | None
+    wrapped: WrappedKey
+    address: bytes
+    state: bytes | None
+    snapshot: bytes | None
+    quiet: bool
+    opted_out: bool
+    last_heard_at: float
+    next_in: int
+    next_out: int
+    fence: int
+
+
+def _row(found: Any) -> ConversationRow:
+    return ConversationRow(
+        id=found.id, channel=found.channel, pseudonym=found.pseudonym, wrapped=WrappedKey(found.key_id, bytes(found.data_key)),
+        address=bytes(found.address), state=found.state, snapshot=found.snapshot, quiet=found.quiet, opted_out=found.opted_out,
+        last_heard_at=found.last_heard_at, next_in=found.next_in, next_out=found.next_out, fence=found.fence)
+
+
+def get(tx: Connection, conversation_id: str, *, lock: bool = False) -> ConversationRow | None:
+    """The row by id; ``lock`` keeps it from other writers until the transaction ends."""
+    query = sa.select(conversations).where(_c.id == conversation_id)
+    found = tx.execute(query.with_for_update() if lock else query).first()
+    return None if found is None else _row(found)
+
+
+def find(tx: Connection, channel: str, pseudonyms: Sequence[str], *, lock: bool = False) -> ConversationRow | None:
+    """The row that one of an address's pseudonyms (newest first) leads to."""
+    query = sa.select(conversations).where(_c.channel == channel, _c.pseudonym.in_(list(pseudonyms)))
+    rows = [_row(found) for found in tx.execute(query.with_for_update() if lock else query)]
+    return min(rows, key=lambda row: list(pseudonyms).index(row.pseudonym or ""), default=None)
+
+
+def create(tx: Connection, vault: Vault, channel: str, address: str, now: float) -> ConversationRow:
+    """A new, empty conversation with a data key of its own. Locks its row.
+
+    Its outgoing numbers begin at the time in milliseconds: they go on rising when an address is forgotten and returns, so that a
+    page which remembers the last number that it saw misses nothing.
+    """
+    conversation_id = uuid.uuid4().hex
+    wrapped = vault.new_data_key()
+    sealed = Sealed.open(vault, conversation_id, wrapped)
+    made = insert_new(tx, conversations, {
+        "id": conversation_id, "channel": channel, "pseudonym": vault.pseudonym(channel, address), "key_id": wrapped.key_id,
+        "data_key": wrapped.blob, "address": sealed.seal_json("address", address), "quiet": False, "opted_out": False,
+        "created_at": now, "last_heard_at": now, "next_in": 1, "next_out": int(now * 1000), "fence": 0,
+    })
+    row = get(tx, conversation_id, lock=True) if made else find(tx, channel, vault.pseudonyms(channel, address), lock=True)
+    if row is None:
+        raise RuntimeError("a conversation vanished while it was made")
+    return row
+
+
+def supersede(tx: Connection, conversation_id: str) -> None:
+    """Cut the way from the address to this conversation: the person is a stranger from now on."""
+    tx.execute(conversations.update().where(_c.id == conversation_id).values(pseudonym=None))
+
+
+def rename(tx: Connection, conversation_id: str, pseudonym: str) -> None:
+    """Keep the pseudonym under the newest naming key."""
+    tx.execute(conversations.update().where(_c.id == conversation_id).values(pseudonym=pseudonym))
+
+
+def heard(tx: Connection, conversation_id: str, now: float) -> None:
+    """Note a new message: its time, and one number used up."""
+    tx.execute(conversations.update().where(_c.id == conversation_id).values(last_heard_at=now, next_in=_c.next_in + 1))
+
+
+def heard_at(tx: Connection, conversation_id: str, at: float, count: int) -> None:
+    """Take over from another conversation: ``count`` messages, the last of them heard at ``at``."""
+    tx.execute(conversations.update().where(_c.id == conversation_id).values(last_heard_at=at, next_in=_c.next_in + count))
+
+
+def use_out(tx: Connection, conversation_id: str, count: int) -> None:
+    """Use up ``count`` outgoing numbers."""
+    tx.execute(conversations.update().where(_c.id == conversation_id).values(next_out=_c.next_out + count))
+
+
+def lease_free(now: float, longest: float) -> Any:
+    """Nobody holds it. A lease that reaches further than any may was made before the clock was set back, and does not count."""
+    return sa.or_(_c.lease_until.is_(None), _c.lease_until <= now, _c.lease_until > now + longest)
+
+
+def hold(tx: Connection, conversation_id: str, fence: int, owner: str, now: float, until: float, longest: float) -> bool:
+    """Take the lease if it is free and nobody took it since ``fence`` was read; the row's fence is then ``fence + 1``."""
+    done = tx.execute(conversations.update().where(_c.id == conversation_id, _c.fence == fence, lease_free(now, longest))
+                      .values(lease_owner=owner, lease_until=until, fence=fence + 1))
+    return bool(done.rowcount == 1)
+
+
+def extend(tx: Connection, conversation_id: str, fence: int, until: float) -> bool:
+    """Hold on for longer; false when somebody else has taken over."""
+    done = tx.execute(conversations.update().where(_c.id == conversation_id, _c.fence == fence).values(lease_until=until))
+    return bool(done.rowcount == 1)
+
+
+def let_go(tx: Connection, conversation_id: str, fence: int, free_at: float | None = None) -> bool:
+    """Give the lease back, at once or not before ``free_at``; false when somebody else has taken over. Locks the row."""
+    done = tx.execute(conversations.update().where(_c.id == conversation_id, _c.fence == fence).values(lease_owner=None, lease_until=free_at))
+    return bool(done.rowcount == 1)
+
+
+def keep_state(tx: Connection, sealed: Sealed, state: ConversationState, snapshot: bytes | None) -> None:
+    """Store what the engine carries from turn to turn; the plain columns follow it."""
+    tx.execute(conversations.update().where(_c.id == sealed.conversation_id).values(
+        state=sealed.seal_json("state", state_fields(state)),
+        snapshot=None if snapshot is None else sealed.seal("snapshot", snapshot),
+        quiet=state.quiet_since is not None, opted_out=state.opted_out_at is not None))
+
+
+def destroy(tx: Connection, conversation_id: str, ledger_hash: str, now: float) -> None:
+    """Erase: the data key, address, state and all messages of both sides go; receipts stay (they name nobody), a ledger row is written.
+
+    A handoff row keeps its times and priority without the conversation and the answers; an open one is closed as ``erased``.
+    """
+    own = messages.c.conversation_id == conversation_id
+    waiting = sa.select(messages.c.receipt).where(own, messages.c.handled_at.is_(None))
+    tx.execute(receipts.update().where(receipts.c.hash.in_(waiting)).values(outcome="erased"))
+    tx.execute(messages.delete().where(own))
+    tx.execute(outgoing.delete().where(outgoing.c.conversation_id == conversation_id))
+    tx.execute(attention.delete().where(attention.c.conversation_id == conversation_id))
+    mine = handoffs.c.conversation_id == conversation_id
+    was_open = tx.execute(handoffs.update().where(mine, handoffs.c.closed_at.is_(None))
+                          .values(state="closed", closed_at=now, changed_at=now, closed_reason="erased")).rowcount
+    tx.execute(handoffs.update().where(mine).values(conversation_id=None, answers=None))
+    tx.execute(conversations.delete().where(_c.id == conversation_id))
+    insert_new(tx, erasures, {"hash": ledger_hash, "at": now})
+    if was_open:
+        tx.execute(attention.insert().values(kind="erased_by_person", conversation_id=None, at=now))

@@ -1,0 +1,135 @@
+"""Rows of incoming messages and of their receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot.model import Incoming, MessageKind, StoredMessage
+from bot.storage.conversations import lease_free
+from bot.storage.sealed import Sealed, in_place, incoming_body
+from bot.storage.sql import insert_new
+from bot.storage.tables import conversations, messages, receipts
+
+_m = messages.c
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A conversation with waiting messages that nobody holds."""
+
+    conversation_id: str
+    fence: int
+
+
+def sign_for(tx: Connection, hashes: Sequence[str], channel: str, now: float) -> bool:
+    """Write the receipt of a provider's message (its keyed hashes, newest first); false when there is one already."""
+    if len(hashes) > 1 and tx.execute(sa.select(receipts.c.hash).where(receipts.c.hash.in_(list(hashes[1:])))).first() is not None:
+        return False
+    return insert_new(tx, receipts, {"hash": hashes[0], "channel": channel, "first_seen": now, "outcome": "waiting"})
+
+
+def conversation_of(tx: Connection, hashes: Sequence[str]) -> str | None:
+    """Where a received message went; ``None`` once it was erased."""
+    found = tx.execute(sa.select(_m.conversation_id).where(_m.receipt.in_(list(hashes)))).scalar()
+    return None if found is None else str(found)
+
+
+def add(tx: Connection, sealed: Sealed, receipt: str, sequence: int, incoming: Incoming, now: float) -> int:
+    """Store one message as waiting; its id."""
+    done = tx.execute(messages.insert().values(
+        conversation_id=sealed.conversation_id, receipt=receipt, sequence=sequence, kind=incoming.kind.value,
+        body=sealed.seal_json(in_place(sequence), incoming_body(incoming)), received_at=now, attempts=0, failures=0, hurry=False))
+    return int(done.inserted_primary_key[0])
+
+
+def candidates(tx: Connection, now: float, longest: float, burst_seconds: float, burst_channels: Sequence[str], conversation_id: str | None,
+               limit: int) -> list[Candidate]:
+    """Conversations that may be taken now, the longest waiting first.
+
+    On ``burst_channels`` one waits until ``burst_seconds`` after its newest fragment, three times that at most after its oldest,
+    unless a fragment is marked to hurry. A fragment from the future (the clock was set back) does not wait.
+    """
+    oldest, newest = sa.func.min(_m.received_at), sa.func.max(_m.received_at)
+    hurried = sa.func.max(sa.case((_m.hurry, 1), else_=0))
+    query = (sa.select(conversations.c.id, conversations.c.fence)
+             .join(messages, _m.conversation_id == conversations.c.id)
+             .where(_m.handled_at.is_(None), lease_free(now, longest))
+             .group_by(conversations.c.id, conversations.c.fence, conversations.c.channel)
+             .order_by(sa.func.min(_m.id)).limit(limit))
+    if conversation_id is not None:
+        query = query.where(conversations.c.id == conversation_id)
+    if burst_seconds > 0:
+        query = query.having(sa.or_(conversations.c.channel.not_in(list(burst_channels)), newest <= now - burst_seconds,
+                                    oldest <= now - 3 * burst_seconds, newest > now + 1, hurried == 1))
+    return [Candidate(found.id, found.fence) for found in tx.execute(query)]
+
+
+def in_burst(tx: Connection, burst_channels: Sequence[str]) -> list[tuple[str, int]]:
+    """(conversation, message id) of waiting fragments on ``burst_channels`` that are not marked to hurry, oldest first."""
+    query = (sa.select(_m.conversation_id, _m.id).join(conversations, _m.conversation_id == conversations.c.id)
+             .where(_m.handled_at.is_(None), _m.hurry.is_(False), conversations.c.channel.in_(list(burst_channels))).order_by(_m.id))
+    return [(found.conversation_id, found.id) for found in tx.execute(query)]
+
+
+def hurry(tx: Connection, conversation_id: str) -> None:
+    """Let a conversation's waiting messages wait for no further fragments."""
+    tx.execute(messages.update().where(_m.conversation_id == conversation_id, _m.handled_at.is_(None)).values(hurry=True))
+
+
+def waiting(tx: Connection, conversation_id: str) -> list[Any]:
+    """The sealed rows of a conversation's waiting messages in order."""
+    return list(tx.execute(sa.select(messages).where(_m.conversation_id == conversation_id, _m.handled_at.is_(None)).order_by(_m.sequence)))
+
+
+def begin_attempt(tx: Connection, ids: Sequence[int]) -> None:
+    """Count one more turn begun for these messages."""
+    tx.execute(messages.update().where(_m.id.in_(list(ids))).values(attempts=_m.attempts + 1))
+
+
+def count_failure(tx: Connection, ids: Sequence[int]) -> None:
+    """Count one more turn that failed for these messages."""
+    tx.execute(messages.update().where(_m.id.in_(list(ids)), _m.handled_at.is_(None)).values(failures=_m.failures + 1))
+
+
+def finish(tx: Connection, conversation_id: str, ids: Sequence[int], now: float, set_aside: str | None = None) -> int:
+    """Give messages their final outcome, and their receipts too; how many had none before."""
+    own = sa.and_(_m.conversation_id == conversation_id, _m.id.in_(list(ids)), _m.handled_at.is_(None))
+    outcome = "handled" if set_aside is None else "set_aside"
+    tx.execute(receipts.update().where(receipts.c.hash.in_(sa.select(_m.receipt).where(own))).values(outcome=outcome))
+    return int(tx.execute(messages.update().where(own).values(handled_at=now, set_aside=set_aside)).rowcount)
+
+
+def opened(row: Any, sealed: Sealed) -> StoredMessage:
+    """A row as the engine reads it. Raises :class:`bot.vault.VaultError`."""
+    body = sealed.unseal_json(in_place(row.sequence), row.body)
+    return StoredMessage(row.id, row.sequence, MessageKind(row.kind), body["text"], body["button"], body["hint"], row.received_at)
+
+
+def move(tx: Connection, row: Any, old: Sealed, new: Sealed, sequence: int) -> None:
+    """Take a waiting message over into another conversation, sealed anew."""
+    body = old.unseal(in_place(row.sequence), row.body)
+    tx.execute(messages.update().where(_m.id == row.id).values(
+        conversation_id=new.conversation_id, sequence=sequence, body=new.seal(in_place(sequence), body)))
+
+
+def is_waiting(tx: Connection, conversation_id: str) -> bool:
+    """Whether a conversation has a message without an outcome."""
+    return tx.execute(sa.select(_m.id).where(_m.conversation_id == conversation_id, _m.handled_at.is_(None)).limit(1)).first() is not None
+
+
+def waiting_pseudonyms(tx: Connection, channel: str) -> frozenset[str]:
+    """Who on ``channel`` has a message without an outcome."""
+    query = (sa.select(conversations.c.pseudonym).join(messages, _m.conversation_id == conversations.c.id)
+             .where(_m.handled_at.is_(None), conversations.c.channel == channel, conversations.c.pseudonym.is_not(None)).distinct())
+    return frozenset(tx.execute(query).scalars())
+
+
+def backlog(tx: Connection) -> tuple[int, float | None]:
+    """(how many messages wait, when the oldest of them came)."""
+    found = tx.execute(sa.select(sa.func.count(), sa.func.min(_m.received_at)).select_from(messages).where(_m.handled_at.is_(None))).one()
+    return int(found[0]), found[1]

@@ -1,0 +1,147 @@
+"""Rows of the send queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot.model import Author, Reply, SendState
+from bot.storage import conversations as conversation_rows
+from bot.storage.conversations import ConversationRow
+from bot.storage.sealed import Sealed, out_place, reply_body
+from bot.storage.tables import OPEN_SENDS, conversations, outgoing
+
+_o = outgoing.c
+CLOCK_SLACK = 60.0
+"""A row written further in the future than this was written before the clock was set back: its age is unknown, so it is too old."""
+
+
+def add(tx: Connection, sealed: Sealed, row: ConversationRow, replies: Sequence[Reply], author: Author, now: float, expires_at: float,
+        reply_to: int | None, state: SendState = SendState.QUEUED) -> tuple[int, ...]:
+    """Queue messages in order behind those that are there; their sequence numbers. ``row`` must be fresh and locked."""
+    sequences = tuple(range(row.next_out, row.next_out + len(replies)))
+    for sequence, reply in zip(sequences, replies):
+        tx.execute(outgoing.insert().values(
+            conversation_id=row.id, sequence=sequence, author=author.value, body=sealed.seal_json(out_place(sequence), reply_body(reply)),
+            state=state.value, created_at=now, expires_at=expires_at, attempts=0, next_attempt_at=now, possible_duplicate=False,
+            reply_to=reply_to, finished_at=None if state is SendState.QUEUED else now))
+    if replies:
+        conversation_rows.use_out(tx, row.id, len(replies))
+    return sequences
+
+
+def prolong(tx: Connection, conversation_id: str, author: Author, now: float, expires_at: float) -> None:
+    """The person wrote again: what still waits for sending lives from that moment."""
+    tx.execute(outgoing.update().where(_o.conversation_id == conversation_id, _o.author == author.value, _o.state == SendState.QUEUED.value,
+                                       _o.expires_at > now).values(expires_at=expires_at))
+
+
+def cancel(tx: Connection, conversation_id: str, now: float) -> int:
+    """Nothing unsent goes out any more; what is in flight or shown is not sent again. How many were cancelled."""
+    own = _o.conversation_id == conversation_id
+    tx.execute(outgoing.update().where(own, _o.state.in_((SendState.SENDING.value, SendState.SENT.value)), _o.expires_at > now).values(expires_at=now))
+    return int(tx.execute(outgoing.update().where(own, _o.state == SendState.QUEUED.value)
+                          .values(state=SendState.CANCELLED.value, finished_at=now)).rowcount)
+
+
+def _too_late(now: float) -> Any:
+    return sa.or_(_o.expires_at <= now, _o.created_at > now + CLOCK_SLACK)
+
+
+def any_too_late(tx: Connection, now: float) -> bool:
+    """Whether :func:`expire` has something to do."""
+    return tx.execute(sa.select(_o.id).where(_o.state == SendState.QUEUED.value, _too_late(now)).limit(1)).first() is not None
+
+
+def expire(tx: Connection, now: float) -> int:
+    """Whatever may no longer be sent gets that outcome; how many."""
+    done = tx.execute(outgoing.update().where(_o.state == SendState.QUEUED.value, _too_late(now))
+                      .values(state=SendState.EXPIRED.value, finished_at=now))
+    return int(done.rowcount)
+
+
+def heads(tx: Connection, channel: str, now: float, limit: int) -> list[Any]:
+    """The first open row of each conversation on ``channel`` that may be tried now, oldest first; later rows wait behind it.
+
+    A ``sending`` row is due when its sender's claim has lapsed: whether it went out is unknown. Each carries the conversation's
+    ``key_id``, ``data_key`` and ``address`` too.
+    """
+    other = outgoing.alias()
+    earlier = sa.exists().where(other.c.conversation_id == _o.conversation_id, other.c.state.in_(OPEN_SENDS), other.c.sequence < _o.sequence)
+    lapsed = sa.and_(_o.state == SendState.SENDING.value, sa.or_(_o.claimed_until <= now, _o.claimed_until > now + 600))
+    ready = sa.and_(_o.state == SendState.QUEUED.value, sa.or_(_o.next_attempt_at <= now, _o.next_attempt_at > now + 86400))
+    query = (sa.select(outgoing, conversations.c.key_id, conversations.c.data_key, conversations.c.address)
+             .join(conversations, _o.conversation_id == conversations.c.id)
+             .where(conversations.c.channel == channel, sa.or_(lapsed, ready), sa.not_(earlier))
+             .order_by(_o.id).limit(limit))
+    return list(tx.execute(query))
+
+
+def claim(tx: Connection, row: Any, owner: str, until: float) -> bool:
+    """Make a head ours for one attempt; false when somebody else was quicker."""
+    done = tx.execute(outgoing.update().where(_o.id == row.id, _o.state == row.state, _o.attempts == row.attempts)
+                      .values(state=SendState.SENDING.value, claimed_by=owner, claimed_until=until, attempts=_o.attempts + 1))
+    return bool(done.rowcount == 1)
+
+
+def settle(tx: Connection, outgoing_id: int, attempt: int | None, values: dict[str, Any], states: Sequence[SendState]) -> bool:
+    """Change one row that is in one of ``states`` and, where given, still in that attempt; whether it was."""
+    where = [_o.id == outgoing_id, _o.state.in_([s.value for s in states])]
+    if attempt is not None:
+        where.append(_o.attempts == attempt)
+    return bool(tx.execute(outgoing.update().where(*where).values(**values)).rowcount == 1)
+
+
+def get(tx: Connection, outgoing_id: int) -> Any | None:
+    """The sealed row by id."""
+    return tx.execute(sa.select(outgoing).where(_o.id == outgoing_id)).first()
+
+
+def by_provider(tx: Connection, hashes: Sequence[str]) -> Any | None:
+    """The row that a provider knows by this id's keyed hashes."""
+    return tx.execute(sa.select(outgoing).where(_o.provider_hash.in_(list(hashes)))).first()
+
+
+def shown(tx: Connection, conversation_id: str, after: int, now: float) -> list[Any]:
+    """Rows that a page should show: not yet known to have arrived, not too late, behind ``after``, in order."""
+    states = (SendState.QUEUED.value, SendState.SENT.value)
+    query = sa.select(outgoing).where(_o.conversation_id == conversation_id, _o.state.in_(states), _o.sequence > after, sa.not_(_too_late(now)))
+    return list(tx.execute(query.order_by(_o.sequence)))
+
+
+def any_sent(tx: Connection, conversation_id: str, until: int) -> bool:
+    """Whether :func:`acknowledge` has something to do."""
+    return tx.execute(sa.select(_o.id).where(_o.conversation_id == conversation_id, _o.state == SendState.SENT.value, _o.sequence <= until)
+                      .limit(1)).first() is not None
+
+
+def acknowledge(tx: Connection, conversation_id: str, until: int, now: float) -> None:
+    """The page has what was sent up to ``until``."""
+    tx.execute(outgoing.update().where(_o.conversation_id == conversation_id, _o.state == SendState.SENT.value, _o.sequence <= until)
+               .values(state=SendState.DELIVERED.value, finished_at=now))
+
+
+def show(tx: Connection, ids: Sequence[int], now: float) -> None:
+    """Queued rows are sent: a page takes them now."""
+    tx.execute(outgoing.update().where(_o.id.in_(list(ids)), _o.state == SendState.QUEUED.value)
+               .values(state=SendState.SENT.value, attempts=_o.attempts + 1, finished_at=now))
+
+
+def newest_id(tx: Connection) -> int:
+    """The id of the newest row, 0 when there is none."""
+    return int(tx.execute(sa.select(sa.func.coalesce(sa.func.max(_o.id), 0))).scalar() or 0)
+
+
+def pseudonyms_since(tx: Connection, channel: str, after_id: int) -> frozenset[str]:
+    """Who on ``channel`` has rows newer than ``after_id``."""
+    query = (sa.select(conversations.c.pseudonym).join(outgoing, _o.conversation_id == conversations.c.id)
+             .where(_o.id > after_id, conversations.c.channel == channel, conversations.c.pseudonym.is_not(None)).distinct())
+    return frozenset(tx.execute(query).scalars())
+
+
+def counts(tx: Connection) -> dict[str, int]:
+    """How many rows there are in each state."""
+    return {found[0]: int(found[1]) for found in tx.execute(sa.select(_o.state, sa.func.count()).group_by(_o.state))}

@@ -1,0 +1,211 @@
+"""The store: one database, its transactions, its migrations, and whether it can be used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import QueuePool
+
+from bot import logs
+from bot.clock import Clock, SystemClock
+from bot.settings import Settings
+from bot.storage.tables import SCHEMA_VERSION, metadata
+from bot.vault import Vault, keys_for
+
+_log = logs.get_logger("storage")
+
+BUSY_SECONDS = 5.0
+"""How long a writer waits for another one on SQLite before :class:`StorageUnavailable`."""
+
+
+class StorageUnavailable(Exception):
+    """The database cannot be used now: locked too long, disk full, server away. Nothing of the transaction was kept. One plain line."""
+
+
+class StorageUnusable(Exception):
+    """The database cannot be used until somebody does something; the message is one line that says what."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times, in seconds, that the mailbox keeps."""
+
+    bot_expiry: float = 600.0
+    worker_expiry: float = 3600.0
+    stranger: float = 30 * 86400.0
+    longest_lease: float = 15.0
+
+    @staticmethod
+    def of(settings: Settings) -> Limits:
+        return Limits(bot_expiry=settings.bot_expiry_minutes * 60, worker_expiry=settings.worker_expiry_minutes * 60,
+                      stranger=settings.stranger_days * 86400, longest_lease=max(15.0, settings.lease_seconds))
+
+
+class Store:
+    """One database. Safe to share between threads; each transaction has a connection of its own.
+
+    ``url``: ``sqlite:///FILE`` or ``postgresql://…``. Opening neither makes nor checks tables: see :meth:`migrate` and :meth:`check`.
+    """
+
+    def __init__(self, url: str, vault: Vault, clock: Clock | None = None, limits: Limits | None = None, *, durable: bool = True) -> None:
+        self.url = url
+        self.vault = vault
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.limits = limits if limits is not None else Limits()
+        self.sqlite = url.startswith("sqlite")
+        self._folder_to_remove: Path | None = None
+        self._scrub_due = threading.Event()
+        self.engine = _sqlite_engine(url, durable) if self.sqlite else _postgres_engine(url)
+
+    @staticmethod
+    def throwaway(vault: Vault, clock: Clock | None = None, limits: Limits | None = None) -> Store:
+        """A store with its tables that vanishes at :meth:`close`: for batch commands and tests. Survives no power cut, and is quick."""
+        shm = Path("/dev/shm")
+        folder = Path(tempfile.mkdtemp(prefix="helpline-", dir=shm if os.access(shm, os.W_OK) else None))
+        store = Store(f"sqlite:///{folder / 'throwaway.sqlite3'}", vault, clock, limits, durable=False)
+        store._folder_to_remove = folder
+        metadata.create_all(store.engine)
+        return store
+
+    @property
+    def path(self) -> Path | None:
+        """The database's file; ``None`` with a server."""
+        return Path(self.url.split("sqlite:///", 1)[1]) if self.sqlite else None
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One writing transaction: all of it is kept, or none when the block raises. Raises :class:`StorageUnavailable`."""
+        with _plain_errors(), self.engine.connect() as connection:
+            connection = connection.execution_options(helpline_writes=True)
+            with connection.begin():
+                yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One reading transaction: a single view of the data, in nobody's way. Raises :class:`StorageUnavailable`."""
+        with _plain_errors(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the tables up to date. Safe to call always. Raises :class:`StorageUnusable` or :class:`StorageUnavailable`."""
+        if self.path is not None:
+            _make_folder(self.path)
+        from bot.storage.migrate import upgrade  # Alembic is slow to import and the doors must open at once
+
+        with _plain_errors():
+            upgrade(self.engine)
+        if self.path is not None:
+            os.chmod(self.path, 0o600)
+
+    def check(self) -> None:
+        """Raise :class:`StorageUnusable` with a plain line when the database is unwritable, absent, old or newer than this code."""
+        if self.path is not None:
+            _make_folder(self.path)
+            if self.path.exists() and not os.access(self.path, os.W_OK):
+                raise StorageUnusable(f"{self.path} is not writable; check its owner and rights")
+        try:
+            with self.read() as tx:
+                known = sa.inspect(tx).has_table("alembic_version")
+                found = tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if known else None
+        except StorageUnavailable as error:
+            raise StorageUnusable(f"the database does not answer ({error}); check HELPLINE_DATABASE_URL and the server") from None
+        if found is None:
+            raise StorageUnusable("the database has no tables yet; run `helpline migrate`")
+        if str(found) < SCHEMA_VERSION:
+            raise StorageUnusable(f"the database is at version {found} and this program needs {SCHEMA_VERSION}; run `helpline migrate`")
+        if str(found) > SCHEMA_VERSION:
+            raise StorageUnusable(f"the database is at version {found}, newer than this program ({SCHEMA_VERSION}); update the program")
+
+    def scrub(self) -> None:
+        """After an erasure on SQLite: empty the write-ahead log, so that old bytes stay in no file. Tried again later when busy."""
+        if self.path is None:
+            return
+        self._scrub_due.set()
+        self.scrub_if_due()
+
+    def scrub_if_due(self) -> None:
+        """Finish a :meth:`scrub` that found the database busy. Cheap when there is none."""
+        if not self._scrub_due.is_set() or self.path is None:
+            return
+        try:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=0.25)) as raw:
+                busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.OperationalError:
+            busy = 1
+        if not busy:
+            self._scrub_due.clear()
+
+    def close(self) -> None:
+        """Give all connections back; a throw-away store is removed."""
+        self.engine.dispose()
+        if self._folder_to_remove is not None:
+            shutil.rmtree(self._folder_to_remove, ignore_errors=True)
+
+
+def open_store(settings: Settings, clock: Clock | None = None) -> Store:
+    """The store that ``settings`` name, with this installation's keys. Raises :class:`bot.settings.SettingsError`."""
+    return Store(settings.database_url, Vault(keys_for(settings)), clock, Limits.of(settings))
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """The database's own errors as ours: they may quote values, ours name a type only."""
+    try:
+        yield
+    except exc.IntegrityError:
+        raise
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        cause = getattr(error, "orig", None) or error
+        word = str(cause).lower()
+        what = "locked" if "locked" in word else "disk full" if "disk" in word and "full" in word else type(cause).__name__
+        _log.warning("database_unavailable", error=type(cause).__name__)
+        raise StorageUnavailable(what) from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnusable(f"the folder {path.parent} cannot be made ({type(error).__name__}); check HELPLINE_VAR and its rights") from None
+    if not os.access(path.parent, os.W_OK):
+        raise StorageUnusable(f"the folder {path.parent} is not writable; check its owner and rights, or set HELPLINE_VAR")
+
+
+def _sqlite_engine(url: str, durable: bool) -> Engine:
+    engine = sa.create_engine(url, future=True, hide_parameters=True, poolclass=QueuePool, pool_size=8, max_overflow=40, pool_timeout=BUSY_SECONDS,
+                              connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def on_connect(raw: Any, _record: object) -> None:
+        raw.isolation_level = None  # BEGIN is ours: pysqlite's own would come late and unmarked
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")  # FULL: what was accepted survives a power cut
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        # a writer takes its lock at once: one that upgrades half-way fails without waiting
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("helpline_writes") else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: str) -> Engine:
+    return sa.create_engine(url, future=True, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=40, pool_timeout=BUSY_SECONDS,
+                            connect_args={"connect_timeout": 5})
