@@ -47,7 +47,7 @@ def ask(question: str) -> Effect:
 
 def leave_forms() -> Events:
     """Leave any form at once and forget its answers. Danger and quiet never wait for a form."""
-    return [ActiveLoop(None), SlotSet("requested_slot", None), *[SlotSet(slot, None) for slot in (*HANDOFF_SLOTS, *CHECK_SLOTS)]]
+    return [ActiveLoop(None), SlotSet("requested_slot", None), *[SlotSet(slot, None) for slot in (*HANDOFF_SLOTS, "handoff_told", *CHECK_SLOTS)]]
 
 
 def forget(slots: tuple[str, ...]) -> Events:

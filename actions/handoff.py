@@ -26,9 +26,12 @@ class ActionAskHuman(Action):
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Ask for a worker, and say truly what happens next."""
-        if "self_harm" in flags(tracker):
+        if "self_harm" in flags(tracker):  # stay with the person: no questions
             dispatcher.utter_message(response="utter_self_harm_stay" if tracker.get_slot("contacts_fresh") else "utter_self_harm_stay_plain")
-        elif "minor" in flags(tracker):
+            if tracker.get_slot("staffed"):
+                dispatcher.utter_message(response="utter_worker_asking")
+            return [effect(handoff(urgency(tracker), "self_harm"))]
+        if "minor" in flags(tracker):
             dispatcher.utter_message(response="utter_minor_first")
         waiting = tracker.get_slot("handoff_state") in ("requested", "paged", "returned")
         if not tracker.get_slot("staffed"):
@@ -66,10 +69,11 @@ class ActionAskHandoffNumber(Action):
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Say who runs the service, then ask for the number."""
-        dispatcher.utter_message(response="utter_handoff_before_number")
+        if not tracker.get_slot("handoff_told"):
+            dispatcher.utter_message(response="utter_handoff_before_number")
         own = tracker.get_slot("channel") == "sms" and choice(tracker) != "other_number"
         dispatcher.utter_message(response="utter_handoff_ask_this_number" if own else "utter_handoff_ask_number")
-        return []
+        return [SlotSet("handoff_told", True)]
 
 
 class ValidateHandoffForm(FormValidationAction):
@@ -80,8 +84,8 @@ class ValidateHandoffForm(FormValidationAction):
         return "validate_handoff_form"
 
     async def required_slots(self, domain_slots: List[str], dispatcher: CollectingDispatcher, tracker: Tracker, domain: Dict[str, Any]) -> List[str]:
-        """The questions that this person needs: none without a desk or a call back, the phone's only for a call."""
-        if not tracker.get_slot("staffed") and not tracker.get_slot("call_back"):
+        """The questions that this person needs: none without a desk or a call back, nor for who wants to die; the phone's only for a call."""
+        if "self_harm" in flags(tracker) or not (tracker.get_slot("staffed") or tracker.get_slot("call_back")):
             return []
         needed = ["handoff_freely", "handoff_how"]
         how = tracker.get_slot("handoff_how")
@@ -111,6 +115,8 @@ class ValidateHandoffForm(FormValidationAction):
         """A valid number in E.164, ``own`` (the one they write from, on SMS) or skip."""
         if tracker.get_slot("requested_slot") != "handoff_number":
             return {}
+        if choice(tracker) == "other_number":
+            return {"handoff_number": None}
         text = str(tracker.latest_message.get("text") or "")
         number = parse_number(text)
         if number:
@@ -118,7 +124,7 @@ class ValidateHandoffForm(FormValidationAction):
         said = yes_no_or_skip(tracker)
         if said == "yes" and tracker.get_slot("channel") == "sms":
             return {"handoff_number": "own"}
-        if said in ("no", SKIP) and choice(tracker) != "other_number":
+        if said in ("no", SKIP):
             return {"handoff_number": SKIP}
         if sum(character.isdigit() for character in text) >= 5:
             dispatcher.utter_message(response="utter_handoff_bad_number")
@@ -166,7 +172,7 @@ class ActionHandoffDone(Action):
             dispatcher.utter_message(response="utter_handoff_done_self")
         elif how:
             dispatcher.utter_message(response="utter_handoff_done_write" if tracker.get_slot("staffed") else "utter_handoff_done_self")
-        return [effect({"kind": "answers", "answers": answers}), *forget(HANDOFF_SLOTS)]
+        return [effect({"kind": "answers", "answers": answers}), *forget((*HANDOFF_SLOTS, "handoff_told"))]
 
 
 def parse_number(text: str) -> Optional[str]:

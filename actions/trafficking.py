@@ -29,11 +29,9 @@ class ActionDiscloseExploitation(Action):
             dispatcher.utter_message(response="utter_self_harm_stay" if tracker.get_slot("contacts_fresh") else "utter_self_harm_stay_plain")
             _worker_is_asked(dispatcher, tracker)
             return events
-        if "minor" in shown:
+        if "minor" in shown and not tracker.get_slot("disclosed"):
             dispatcher.utter_message(response="utter_minor_first")
             _worker_is_asked(dispatcher, tracker)
-            if tracker.get_slot("disclosed"):
-                return events
         dispatcher.utter_message(response="utter_disclose_more" if tracker.get_slot("disclosed") else "utter_disclose")
         return events
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn, Optional
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads of two libraries fight over two cores
 
@@ -69,9 +70,21 @@ def _settings() -> Settings:
     return loaded
 
 
+@contextmanager
+def _batch() -> Iterator[BinaryIO]:
+    """Give the real standard output to the answers alone: whatever a library prints goes to standard error."""
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        try:
+            yield answers
+        finally:
+            sys.stdout.flush()
+
+
 @app.callback()
 def _start(
-    settings: Annotated[Optional[Path], typer.Option(help="File of lines NAME=value; the environment wins over it.")] = None,  # noqa: UP045
+    settings: Annotated[Optional[Path], typer.Option(help="File of lines NAME=value; the environment wins over it.")] = None,
 ) -> None:
     if settings is not None:
         from bot.settings import read_file
@@ -114,7 +127,7 @@ def parse() -> None:
     from bot.engine.converse_lines import answer_lines
     from bot.engine.converse_parse import parser
 
-    with _batch(loaded) as out:
+    with _batch() as out:
         for _ in answer_lines(sys.stdin.buffer, out, parser(loaded)):
             pass
 
@@ -126,14 +139,14 @@ def converse() -> None:
     from bot.engine.converse import Conversations
     from bot.engine.converse_lines import answer_lines
 
-    with _batch(loaded) as out, Conversations.open(loaded, progress=_say) as conversations:
+    with _batch() as out, Conversations.open(loaded, progress=_say) as conversations:
         for _ in answer_lines(sys.stdin.buffer, out, conversations.answer):
             pass
 
 
 @app.command()
 def chat(
-    language: Annotated[Optional[str], typer.Option(help="Language to begin with, for example fi.")] = None,  # noqa: UP045
+    language: Annotated[Optional[str], typer.Option(help="Language to begin with, for example fi.")] = None,
     channel: Annotated[str, typer.Option(help="web, telegram or sms.")] = "web",
     understood: Annotated[bool, typer.Option("--understood", help="Show what each message was understood as.")] = False,
 ) -> None:
@@ -149,19 +162,19 @@ def chat(
 @app.command()
 def evaluate(
     files: Annotated[list[Path], typer.Argument(help="JSON lines: text, intent, language, danger, style?", metavar="FILE…")],
-    json: Annotated[Optional[Path], typer.Option(help="Write the figures here.")] = None,  # noqa: UP045
-    html: Annotated[Optional[Path], typer.Option(help="Write a report with plots here.")] = None,  # noqa: UP045
+    json: Annotated[Optional[Path], typer.Option(help="Write the figures here.")] = None,
+    html: Annotated[Optional[Path], typer.Option(help="Write a report with plots here.")] = None,
 ) -> None:
     """Measure understanding on labelled texts: by language and style, worst confusions, danger missed and false alarms."""
     loaded = _settings()
+    from bot.engine.agent_model import load_understander
     from bot.evaluation import report
-    from bot.understanding.understand import Understander
 
     for file in files:
         if not file.is_file():
             raise Refused(f"{file} is not a file")
     _say("loading what understands")
-    understander = Understander.load(var=loaded.var)
+    understander = load_understander(loaded.model)
     _say(f"evaluating {', '.join(str(file) for file in files)}")
     try:
         print(report.run([*files], understander, json_path=json, html_path=html))
@@ -175,7 +188,7 @@ def train(force: Annotated[bool, typer.Option("--force", help="Train even when n
     loaded = _settings()
     from bot.engine import train as training
 
-    if training.train(ROOT, loaded.model, loaded.var, _say, force=force):
+    if training.train(ROOT, loaded.model, _say, force=force):
         _say(f"trained: {loaded.model}/")
     else:
         _say("nothing has changed since the model was trained")
@@ -199,7 +212,7 @@ def check() -> None:
 def migrate() -> None:
     """Bring the database's tables up to date."""
     loaded = _settings()
-    from bot.storage.store import open_store
+    from bot.storage import open_store
 
     store = open_store(loaded)
     store.migrate()
@@ -220,9 +233,9 @@ def show_settings() -> None:
 def erase(channel: Annotated[str, typer.Option(help="web, telegram or sms.")]) -> None:
     """Erase a person's conversation. Write the address (number, chat id or page token) on standard input, never as an argument."""
     loaded = _settings()
-    from bot.mailbox.erase import erase_address
+    from bot import mailbox
     from bot.model import Channel
-    from bot.storage.store import open_store
+    from bot.storage import open_store
 
     if channel not in {known.value for known in Channel}:
         raise Refused(f"--channel must be one of: {', '.join(known.value for known in Channel)}")
@@ -233,4 +246,4 @@ def erase(channel: Annotated[str, typer.Option(help="web, telegram or sms.")]) -
         raise Refused("write the address on standard input")
     store = open_store(loaded)
     store.check()
-    print("erased" if erase_address(store, Channel(channel), address) else "nothing was stored for this address")
+    print("erased" if mailbox.erase(store, channel, address) else "nothing was stored for this address")

@@ -28,6 +28,20 @@ class SystemClock:
         return time.monotonic()
 
 
+class Steady:
+    """Tells whether the wall clock went as time went since this was made: a clock that was set in between must not purge anything."""
+
+    def __init__(self, clock: Clock, slack: float = 300.0) -> None:
+        """``slack``: seconds by which both may drift apart."""
+        self._clock = clock
+        self._slack = slack
+        self._wall, self._monotonic = clock.now(), clock.monotonic()
+
+    def trusted(self) -> bool:
+        """Whether nobody set the clock by more than the slack."""
+        return abs((self._clock.now() - self._wall) - (self._clock.monotonic() - self._monotonic)) <= self._slack
+
+
 class ManualClock:
     """A clock that stands still until it is moved. Starts at 2026-11-02 12:00:00 UTC unless told otherwise."""
 

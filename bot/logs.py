@@ -13,7 +13,6 @@ import re
 import sys
 import threading
 import traceback
-import warnings
 from collections.abc import Mapping, MutableMapping
 from datetime import datetime, timezone
 from types import TracebackType
@@ -65,25 +64,29 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
             other.propagate = True
             other.setLevel(logging.NOTSET)
     logging.getLogger(OURS).setLevel(threshold)
+    _configure_structlog(threshold, out)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _configure_structlog(threshold: int, out: TextIO) -> None:
     structlog.configure(
         processors=[keep_allowed, structlog.processors.JSONRenderer(sort_keys=False, ensure_ascii=True)],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
-    sys.excepthook = _uncaught
-    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 def keep_allowed(_logger: object, level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """A structlog processor: only :data:`ALLOWED` fields with harmless values stay. Lines of others lose all but their event's name."""
-    line: dict[str, Any] = {"time": _now(), "level": level}
-    name = event.pop("event", None)
-    line["event"] = name if isinstance(name, str) and _EVENT.fullmatch(name) else _HIDDEN
-    error = event.pop("exc_info", None)
-    if "room" not in event:  # a library's own structlog logger
+    if "room" not in event:  # a library's own structlog logger: even its event may be a text
         raise_below_warning(level)
-        return line
+        return {"time": _now(), "level": level, "event": "library", **_error_fields(event.get("exc_info"))}
+    name = event.pop("event", None)
+    error = event.pop("exc_info", None)
+    line: dict[str, Any] = {"time": _now(), "level": level}
+    line["event"] = name if isinstance(name, str) and _EVENT.fullmatch(name) else _HIDDEN
     line.update((key, safe_value(key, value)) for key, value in event.items() if key in ALLOWED)
     line.update(_error_fields(error))
     return line
@@ -162,5 +165,6 @@ def _uncaught(kind: type[BaseException], error: BaseException | None, trace: Tra
         get_logger("process").error("uncaught", exc_info=(kind, error, trace))
 
 
-# A warning may quote a text; before configure() has run it is not shown at all.
-warnings.filterwarnings("ignore", module=r"rasa(\.|$)")
+# Until configure() has run, structlog's own default would print whole exceptions with their local variables.
+if not structlog.is_configured():
+    _configure_structlog(logging.WARNING, sys.stderr)

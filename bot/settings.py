@@ -62,6 +62,7 @@ class Settings:
     port: int = _setting(8000, "Port on which the doors listen; 0 takes a free one.", least=0, most=65535)
     public_url: str = _setting("", "The outside address, for example `https://help.example.org`. Empty: the doors' own address.",
                                pattern=r"https?://[^\s/]+(/\S*)?")
+    exit_url: str = _setting("https://www.ilmatieteenlaitos.fi/", "The neutral page to which \"leave this page\" leads (the weather).", pattern=r"https://[^\s/]+(/\S*)?")
     trusted_proxies: str = _setting("127.0.0.1", "Addresses of reverse proxies whose X-Forwarded-For is believed, with commas between.")
     rate_per_second: float = _setting(60.0, "Requests a second that one address may make for long. 0: no limit. "
                                       "Many people share one address behind a mobile network: keep it wide.", least=0)
@@ -142,9 +143,9 @@ def load(environ: Mapping[str, str], file: Path | None = None) -> Settings:
 
     A blank value counts as absent. Raises :class:`SettingsError`.
     """
-    given = _read_file(file) if file is not None else {}
+    given = read_file(file) if file is not None else {}
     given.update({name: value for name, value in environ.items() if name in _FIELDS and value.strip()})
-    values = {_FIELDS[name].name: _parse(name, text.strip()) for name, text in given.items() if text.strip()}
+    values: dict[str, Any] = {_FIELDS[name].name: _parse(name, text.strip()) for name, text in given.items() if text.strip()}
     settings = Settings(**values)
     if not settings.database_url:
         settings = dataclasses.replace(settings, database_url=f"sqlite:///{settings.var / 'helpline.sqlite3'}")
@@ -169,7 +170,8 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read_file(file: Path) -> dict[str, str]:
+def read_file(file: Path) -> dict[str, str]:
+    """Names and values of a settings file, as written. Raises :class:`SettingsError` that names the line."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

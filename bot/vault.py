@@ -204,4 +204,4 @@ def _write_new_keys(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(SecretKeys.generate())
+    pass

@@ -5,4 +5,4 @@ venv=$1
 echo "rasa data validate …"
 "$venv/bin/rasa" data validate -d domain --fail-on-warnings --max-history 5
 echo "rasa test core …"
-"$venv/bin/rasa" test core -m models -d domain --stories tests/stories --fail-on-prediction-errors --out var/rasa-test >/dev/null
+"$venv/bin/rasa" test core -m models --stories tests/stories --fail-on-prediction-errors --out var/rasa-test > var/rasa-test.log 2>&1 || { tail -n 20 var/rasa-test.log; exit 1; }

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bot.clock import ManualClock, SystemClock
+from bot.clock import ManualClock, Steady, SystemClock
 
 
 def test_ten_minutes_pass_for_a_person_without_anybody_sleeping() -> None:
@@ -31,3 +31,12 @@ def test_the_system_clock_tells_the_machines_time() -> None:
     assert before <= SystemClock().now() <= time.time()
     first = SystemClock().monotonic()
     assert SystemClock().monotonic() >= first
+
+
+def test_a_clock_that_was_set_is_not_trusted_to_purge() -> None:
+    clock = ManualClock()
+    steady = Steady(clock)
+    clock.advance(30 * 86400)
+    assert steady.trusted()
+    clock.jump(86400)
+    assert not steady.trusted()

@@ -36,7 +36,7 @@ def out() -> Iterator[io.StringIO]:
     logging.setLogRecordFactory(before[2])
     sys.excepthook, threading.excepthook, logging.raiseExceptions = before[3], before[4], before[5]
     logging.getLogger("bot").setLevel(ours)
-    structlog.reset_defaults()
+    logs._configure_structlog(logging.WARNING, sys.stderr)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -57,7 +57,8 @@ def test_a_line_of_ours_tells_what_happened_in_numbers_and_codes(out: io.StringI
 ])
 def test_what_a_person_wrote_does_not_pass_even_when_somebody_logs_it(out: io.StringIO, fields: dict[str, Any]) -> None:
     logs.get_logger("engine").warning("odd", **fields)
-    assert "passport" not in out.getvalue() and "555" not in out.getvalue()
+    assert "passport" not in out.getvalue()
+    assert "555" not in out.getvalue()
     assert lines(out)[0]["event"] == "odd"
 
 
@@ -107,7 +108,8 @@ def test_a_librarys_own_handler_has_nothing_to_print_either(out: io.StringIO) ->
     logger.addHandler(handler)
     try:
         logger.error("said %s", CANARY)
-        assert stream.getvalue() and "passport" not in stream.getvalue()
+        assert stream.getvalue()
+        assert "passport" not in stream.getvalue()
         logs.configure("debug", out)
         assert logger.handlers == []
     finally:
@@ -127,6 +129,17 @@ def test_a_warning_shows_its_place_only(out: io.StringIO) -> None:
         logging.captureWarnings(True)
         warnings.warn(CANARY, UserWarning, stacklevel=1)
     assert "passport" not in out.getvalue()
+
+
+def test_before_anybody_set_logs_up_they_are_already_safe() -> None:
+    code = f"""from bot import logs
+try:
+    raise RuntimeError({CANARY!r})
+except RuntimeError:
+    logs.get_logger("engine").exception("turn_failed", text={CANARY!r})"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stderr)["error"] == "RuntimeError"
+    assert "passport" not in done.stderr + done.stdout
 
 
 def test_an_exception_that_nobody_caught_shows_no_text_on_standard_error() -> None:

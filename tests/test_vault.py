@@ -71,7 +71,8 @@ def test_after_rotation_old_conversations_are_read_and_rewrapped_and_the_old_key
 def test_an_address_has_one_name_that_does_not_show_it(channel: str, address: str) -> None:
     name = VAULT.pseudonym(channel, address)
     assert name == VAULT.pseudonym(channel, address)
-    assert len(name) == 64 and int(name, 16) >= 0
+    assert len(name) == 64
+    assert int(name, 16) >= 0
     assert name != VAULT.receipt(channel, address)
     assert name != Vault(SecretKeys.parse(SecretKeys.generate())).pseudonym(channel, address)
 
@@ -108,7 +109,8 @@ def test_wrong_keys_are_a_plain_error_that_shows_no_key(text: str) -> None:
 
 
 def test_keys_are_not_shown_when_printed() -> None:
-    assert KEYS.wrapping[0].hex() not in repr(KEYS) and str(KEYS.wrapping[0]) not in repr(KEYS)
+    assert KEYS.wrapping[0].hex() not in repr(KEYS)
+    assert str(KEYS.wrapping[0]) not in repr(KEYS)
 
 
 def test_an_embedded_set_up_makes_its_keys_once_and_for_its_owner_only(tmp_path: Path) -> None:

@@ -27,8 +27,10 @@ from typing import Any
 import structlog
 
 with warnings.catch_warnings():
+    # A filter is not enough: something below puts filters of its own in front.
+    warnings.showwarning = lambda *_args, **_kwargs: None
     warnings.simplefilter("ignore")
-    import rasa.core.actions.forms  # Rasa imports it at the first form only, too late for silence()
+    import rasa.core.actions.forms  # noqa: F401 - Rasa imports it at the first form only, too late for silence()
     from rasa.core.actions.action import Action, ActionExecutionRejection
     from rasa.core.agent import Agent
     from rasa.core.channels.channel import OutputChannel
@@ -66,7 +68,7 @@ def silence() -> None:
     warnings.filterwarnings("ignore", module=r"rasa(_sdk)?(\.|$)")
 
 
-class Nowhere(OutputChannel):  # type: ignore[misc]
+class Nowhere(OutputChannel):
     """Sends nothing: what a turn says is read from its tracker."""
 
     @classmethod
@@ -78,7 +80,7 @@ class Nowhere(OutputChannel):  # type: ignore[misc]
         """Drop the message."""
 
 
-class WatchedAction(Action):  # type: ignore[misc]
+class WatchedAction(Action):
     """Passes everything on to an action and records an exception that Rasa would swallow."""
 
     def __init__(self, inner: Action) -> None:
@@ -110,7 +112,7 @@ class WatchedAction(Action):  # type: ignore[misc]
         return self._inner.event_for_successful_execution(prediction)
 
 
-class WatchedNLG(NaturalLanguageGenerator):  # type: ignore[misc]
+class WatchedNLG(NaturalLanguageGenerator):
     """Records a phrase that is missing or raises; Rasa would log it and say nothing."""
 
     def __init__(self, inner: NaturalLanguageGenerator) -> None:
@@ -131,7 +133,7 @@ class WatchedNLG(NaturalLanguageGenerator):  # type: ignore[misc]
         return said
 
 
-class WatchedProcessor(MessageProcessor):  # type: ignore[misc]
+class WatchedProcessor(MessageProcessor):
     """Rasa's processor with its two silent ends recorded: a swallowed exception and the circuit breaker."""
 
     async def _run_action(

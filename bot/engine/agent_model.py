@@ -9,9 +9,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.understanding.understand import Understander
 
 MANIFEST = "model.json"
 _VERSION = 1
@@ -97,3 +102,29 @@ def _sources(root: Path) -> Iterator[Path]:
         yield from (file for file in (root / folder).rglob(pattern) if file.is_file() and not file.name.startswith("."))
     if (root / "config.yml").is_file():
         yield root / "config.yml"
+
+
+@contextmanager
+def understanding_kept_in(folder: Path) -> Iterator[None]:
+    """Let the understanding's encoder and trained parts live in the model's folder.
+
+    The graph components read ``HELPLINE_VAR``; a fresh ``HELPLINE_VAR`` (another database, a drill) must not train anew.
+    """
+    before = os.environ.get("HELPLINE_VAR")
+    os.environ["HELPLINE_VAR"] = str(folder.resolve())
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HELPLINE_VAR"]
+        else:
+            os.environ["HELPLINE_VAR"] = before
+
+
+def load_understander(folder: Path) -> Understander:
+    """Load what `helpline train` learned. Raises ``ModelError`` when there is nothing yet, rather than to train for minutes."""
+    if not (folder / "understanding" / "current").exists():
+        raise ModelError(f"there is no trained model in {folder}/: run `helpline train`")
+    from bot.understanding.understand import Understander
+
+    return Understander.load(var=folder)

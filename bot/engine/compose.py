@@ -11,6 +11,8 @@ from bot.phrases.catalog import Phrases
 from bot.phrases.segments import MAX_SEGMENTS, count_segments, cut_to_segments
 
 FULL_LIMIT = 1200
+# Phrases that name their own choices as digits.
+NUMBERED = frozenset({"freely.ask"})
 
 
 class Composer:
@@ -34,23 +36,22 @@ class Composer:
         if not texts:
             return (), ()
         if channel is Channel.SMS:
-            return self._sms(texts, options, language)
+            return self._sms(texts, options, language, listed=said[-1].phrase not in NUMBERED)
         buttons = tuple(Button(option, label(self.phrases, option, language, "full")) for option in options)
         groups = _joined(texts, "\n\n", lambda text: len(text) <= FULL_LIMIT)
         replies = [Reply(text) for text in groups[:-1]] + [Reply(groups[-1], buttons)]
         return tuple(replies), options
 
-    def _sms(self, texts: list[str], options: tuple[str, ...], language: str) -> tuple[tuple[Reply, ...], tuple[str, ...]]:
-        fits = lambda text: count_segments(text) <= MAX_SEGMENTS  # noqa: E731 - one line says it best
+    def _sms(self, texts: list[str], options: tuple[str, ...], language: str, listed: bool) -> tuple[tuple[Reply, ...], tuple[str, ...]]:
         if len(options) > MAX_SMS_OPTIONS and all(option.startswith(LANGUAGE) for option in options):
             texts = [*texts, ", ".join(label(self.phrases, option, language, "short") for option in options)]
             options = ()
-        parts = [part for text in _joined(texts, "\n", fits) for part in cut_to_segments(text)]
+        parts = [part for text in _joined(texts, "\n", _fits) for part in cut_to_segments(text)]
         options = options[:MAX_SMS_OPTIONS]
         # Options go with the last part; what does not fit is left out from the end, and the number is never left out of the text for it.
-        while options and not fits(f"{parts[-1]}\n{self._numbered(options, language)}"):
+        while listed and options and not _fits(f"{parts[-1]}\n{self._numbered(options, language)}"):
             options = options[:-1]
-        if options:
+        if listed and options:
             parts[-1] = f"{parts[-1]}\n{self._numbered(options, language)}"
         buttons = tuple(Button(option, label(self.phrases, option, language, "short")) for option in options)
         replies = [Reply(part, (), count_segments(part)) for part in parts[:-1]]
@@ -59,6 +60,10 @@ class Composer:
 
     def _numbered(self, options: tuple[str, ...], language: str) -> str:
         return "\n".join(f"{number} {label(self.phrases, option, language, 'short')}" for number, option in enumerate(options, 1))
+
+
+def _fits(text: str) -> bool:
+    return count_segments(text) <= MAX_SEGMENTS
 
 
 def _joined(texts: list[str], between: str, fits: Callable[[str], bool]) -> list[str]:

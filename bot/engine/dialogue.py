@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ class DialogueResult:
 
     said: tuple[Said, ...]
     effects: tuple[dict[str, Any], ...]
-    snapshot: bytes
+    snapshot: bytes | None
     errors: tuple[str, ...] = ()
     slots: Mapping[str, Any] | None = None
 
@@ -146,7 +146,7 @@ class Dialogue:
         if not record.errors:
             try:
                 said = [_said(event) for event in tracker.events if event.type_name == "bot"]
-                effects = [dict(effect) for effect in tracker.get_slot(EFFECTS) or [] if effect["kind"]] if EFFECTS in self._slots else []
+                effects = _effects(event.value for event in tracker.events if event.type_name == "slot" and event.key == EFFECTS)
                 after = snapshot_of(tracker, forget=context).encode()
             except (KeyError, TypeError, ValueError) as error:
                 record.fail(f"turn:nonsense:{type(error).__name__}")
@@ -155,8 +155,21 @@ class Dialogue:
         return DialogueResult(tuple(said), tuple(effects), after, (), tracker.current_slot_values())
 
 
+def _effects(values: Iterable[list[dict[str, Any]] | None]) -> list[dict[str, Any]]:
+    """Gather what the turn's actions put into the slot one after another, whether each added to the list or began anew."""
+    gathered: list[dict[str, Any]] = []
+    before: list[dict[str, Any]] = []
+    for value in values:
+        now = [dict(effect) for effect in value or ()]
+        gathered += now[len(before) :] if now[: len(before)] == before else now
+        before = now
+    for effect in gathered:
+        str(effect["kind"])
+    return gathered
+
+
 def _said(event: Any) -> Said:
-    """Read the structured phrase that the NLG put beside the text. Raises ``KeyError`` or ``TypeError`` for a message without one."""
-    custom = (event.data or {}).get("custom") or (event.metadata or {}).get("said")
+    """Read the structured phrase that the NLG put beside the text. Raises ``KeyError``, ``TypeError`` for a message without one."""
+    custom: dict[str, Any] = event.data["custom"]
     params = custom.get("params") or {}
     return Said(str(custom["phrase"]), tuple(str(option) for option in custom.get("options") or ()), {str(k): str(v) for k, v in params.items()})

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-from bot.engine.agent_model import Manifest, ModelError, checksum, fingerprint, verified_archive
+from bot.engine.agent_model import Manifest, ModelError, checksum, fingerprint, understanding_kept_in, verified_archive
 
 _STILL_SECONDS = 20.0
 
@@ -36,7 +36,7 @@ def is_current(root: Path, folder: Path) -> bool:
     return manifest is not None and manifest.fingerprint == fingerprint(root)
 
 
-def train(root: Path, folder: Path, var: Path, progress: Progress, force: bool = False) -> bool:
+def train(root: Path, folder: Path, progress: Progress, force: bool = False) -> bool:
     """Train from ``root`` into ``folder``; return ``False`` when nothing had changed.
 
     ``progress`` gets one short line a step. Takes minutes with all languages. The new model is taken by engines that
@@ -55,7 +55,8 @@ def train(root: Path, folder: Path, var: Path, progress: Progress, force: bool =
         raise TrainError(f"{folder}/ cannot be written ({error.strerror})") from error
     try:
         progress("starting Rasa")
-        archive = _run(root, draft, var, progress, force)
+        with _still(progress):
+            archive = _run(root, folder, draft, progress)
         sha256 = checksum(archive)
         target = folder / f"helpline-{sha256[:12]}.tar.gz"
         os.replace(archive, target)
@@ -66,25 +67,24 @@ def train(root: Path, folder: Path, var: Path, progress: Progress, force: bool =
     return True
 
 
-def _run(root: Path, draft: Path, var: Path, progress: Progress, force: bool) -> Path:
-    os.environ.setdefault("RASA_CACHE_DIRECTORY", str((var / "rasa-cache").resolve()))
+def _run(root: Path, folder: Path, draft: Path, progress: Progress) -> Path:
+    os.environ["LOG_LEVEL"] = "ERROR"  # Rasa's progress bars read it
+    os.environ["RASA_CACHE_DIRECTORY"] = str(draft.resolve() / "cache")
     from bot.engine import agent  # sets Rasa's environment before Rasa is imported
 
     agent.silence()
-    progress("reading the texts (the first time takes minutes)")
-    from bot.understanding.understand import Understander  # what it learns is kept in var/ and taken up by Rasa's components below
-
-    Understander.train(root / "data", var)
     said = io.StringIO()
     here = Path.cwd()
     draft = draft.resolve()
-    with _steps(progress), _still(progress), warnings.catch_warnings(), contextlib.redirect_stdout(said):
+    progress("reading the texts (the first time takes minutes)")
+    with understanding_kept_in(folder), _steps(progress), warnings.catch_warnings(), contextlib.redirect_stdout(said):
         warnings.simplefilter("ignore")
         import rasa
 
+        # Forced, since Rasa's own cache knows neither danger patterns nor our code; ours (by fingerprint) makes it quick all the same.
         os.chdir(root)  # paths in the archive's metadata stay relative, as with `rasa train`
         try:
-            result = rasa.train("domain", "config.yml", ["data/nlu", "data/rules"], str(draft), force_training=force, fixed_model_name="model")
+            result = rasa.train("domain", "config.yml", ["data/nlu", "data/rules"], str(draft), force_training=True, fixed_model_name="model")
         except SystemExit as error:
             raise TrainError(_last(said) or "Rasa ended without saying why") from error
         except Exception as error:

@@ -186,7 +186,7 @@ class TurnEngine:
     async def _ask_rasa(self, act: Act, turn: Turn, work: _Work, decided: LanguageDecision, hint: str | None) -> DialogueResult:
         state, settings = work.state, self._settings
         if act.intent == "affirm" and act.choice is None and state.question is None and turn.state.question == FREELY:
-            return DialogueResult((Said("freely.go_on", ("ask_what_help", "worker")),), (), work.snapshot or b"", ())
+            return DialogueResult((Said("freely.go_on", ("ask_what_help", "worker")),), (), work.snapshot, ())
         now = self._clock.now()
         waiting = turn.handoff.state.value if turn.handoff and turn.handoff.state is not HandoffState.CLOSED else "none"
         context: dict[str, object] = {

@@ -32,10 +32,19 @@ AWAY_SECONDS = 0.5
 _log = logs.get_logger("engine")
 
 
-class RunsTurns(Protocol):
-    """What the loop needs of the turn engine."""
+class HasOutcome(Protocol):
+    """What a turn came to."""
 
-    async def run(self, turn: Turn) -> TurnOutcome:
+    @property
+    def outcome(self) -> TurnOutcome:
+        """Everything to commit."""
+        ...
+
+
+class RunsTurns(Protocol):
+    """What the loop needs of the turn engine (``bot.engine.turn.TurnEngine``)."""
+
+    async def run(self, turn: Turn) -> HasOutcome:
         """Return everything that the turn changes. May raise; then nothing of the turn is kept."""
         ...
 
@@ -115,8 +124,8 @@ class Worker:
             return self._give_up(turn, "crash" if turn.failures < MAX_FAILURES else "failed")
         try:
             with self._renewing(turn):
-                outcome = self._loop.run_until_complete(self._engine.run(turn))
-            mailbox.commit(self._store, turn, outcome)
+                result = self._loop.run_until_complete(self._engine.run(turn))
+            mailbox.commit(self._store, turn, result.outcome)
         except (LeaseLost, StorageUnavailable):
             raise
         except Exception:

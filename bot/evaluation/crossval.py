@@ -26,9 +26,7 @@ def row_of(example: Example) -> Row:
     return Row(example.text, example.intent, example.language, example.danger, example.style, example.flags)
 
 
-def held_out(
-    examples: Sequence[Example], folds: int, only_first: bool = False, leave_style: str | None = None
-) -> tuple[list[Row], list[Understanding]]:
+def held_out(examples: Sequence[Example], folds: int, only_first: bool = False, leave_style: str | None = None) -> tuple[list[Row], list[Understanding]]:
     """Every text understood by a model that was trained without its fold, or without its whole style."""
     var = default_var()
     encoder = CachedEncoder(project_encoder(var), var / "encoder")
@@ -36,11 +34,11 @@ def held_out(
     rows: list[Row] = []
     found: list[Understanding] = []
     for k in range(1 if only_first or leave_style else folds):
-        outside = [leave_style == e.style if leave_style else p == k for e, p in zip(examples, part)]
-        parts = train([e for e, out in zip(examples, outside) if not out], encoder, ROOT / "data")
+        outside = [leave_style == e.style if leave_style else p == k for e, p in zip(examples, part, strict=False)]
+        parts = train([e for e, out in zip(examples, outside, strict=False) if not out], encoder, ROOT / "data")
         understander = Understander(encoder, parts)
-        rows += [row_of(e) for e, out in zip(examples, outside) if out]
-        found += understander.parse_batch([e.text for e, out in zip(examples, outside) if out])
+        rows += [row_of(e) for e, out in zip(examples, outside, strict=False) if out]
+        found += understander.parse_batch([e.text for e, out in zip(examples, outside, strict=False) if out])
     return rows, found
 
 
@@ -53,7 +51,7 @@ def main() -> None:
     given = parser.parse_args()
     rows, found = held_out(corpus.read(ROOT / "data" / "nlu"), given.folds, given.one, given.leave_style)
     result = evaluate(rows, found)
-    print(table(result))
+    print(table(result))  # noqa: T201 - this is the command's output
     if given.html:
         given.html.write_text(page(result, rows, found), encoding="utf-8")
 

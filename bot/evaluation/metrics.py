@@ -96,7 +96,7 @@ def _longer(row: Row) -> bool:
 
 def figures(rows: Sequence[Row], found: Sequence[Understanding]) -> Figures:
     """All shares of one group of texts."""
-    pairs = list(zip(rows, found))
+    pairs = list(zip(rows, found, strict=False))
     now = [(r, u) for r, u in pairs if r.danger == "now"]
     rest = [(r, u) for r, u in pairs if r.danger != "now"]
     names = sorted({f for r in rows for f in r.flags} | {f.value for u in found for f in u.flags})
@@ -120,7 +120,7 @@ def figures(rows: Sequence[Row], found: Sequence[Understanding]) -> Figures:
 def calibration(rows: Sequence[Row], found: Sequence[Understanding]) -> tuple[list[Bin], float]:
     """Tenths of confidence, empty ones left out, and the expected calibration error in 0–1."""
     groups: dict[int, list[tuple[float, bool]]] = defaultdict(list)
-    for row, seen in zip(rows, found):
+    for row, seen in zip(rows, found, strict=False):
         groups[min(int(seen.confidence * BINS), BINS - 1)].append((seen.confidence, row.intent == seen.intent))
     bins = [Bin(len(g), sum(c for c, _ in g) / len(g), sum(ok for _, ok in g) / len(g)) for _, g in sorted(groups.items())]
     total = sum(b.count for b in bins) or 1
@@ -138,10 +138,10 @@ def evaluate(rows: Sequence[Row], found: Sequence[Understanding]) -> Result:
             places[key(row)].append(i)
         return {name: figures([rows[i] for i in at], [found[i] for i in at]) for name, at in sorted(places.items())}
 
-    wrong = Counter((r.intent, u.intent) for r, u in zip(rows, found) if r.intent != u.intent)
-    tongues = Counter((r.language, u.language) for r, u in zip(rows, found) if r.language != u.language)
+    wrong = Counter((r.intent, u.intent) for r, u in zip(rows, found, strict=False) if r.intent != u.intent)
+    tongues = Counter((r.language, u.language) for r, u in zip(rows, found, strict=False) if r.language != u.language)
     matrix: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for row, seen in zip(rows, found):
+    for row, seen in zip(rows, found, strict=False):
         matrix[row.intent][seen.intent] += 1
     bins, error = calibration(rows, found)
     return Result(

@@ -68,7 +68,11 @@ def _danger(rows: Sequence[Row], found: Sequence[Understanding]) -> str:
     now = np.array([r.danger == "now" for r in rows])
     near = np.array([r.danger == "near" for r in rows])
     figure, axes = plt.subplots(figsize=(8, 4))
-    for mask, label, below in ((now, "emergencies missed", True), (~now, "others graded now", False), (near, "frightening graded now", False)):
+    for mask, label, below in (
+        (now, "emergencies missed", True),
+        (~now, "others graded now", False),
+        (near, "frightening graded now", False),
+    ):
         if mask.any():
             lines = [100 * float(((shares[mask] < t) if below else (shares[mask] >= t)).mean()) for t in THRESHOLDS]
             axes.plot(THRESHOLDS, lines, label=label)
@@ -80,7 +84,11 @@ def _danger(rows: Sequence[Row], found: Sequence[Understanding]) -> str:
 def _reliability(result: Result) -> str:
     figure, axes = plt.subplots(figsize=(4.5, 4.5))
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
-    axes.scatter([b.confidence for b in result.calibration], [b.right for b in result.calibration], s=[10 + b.count**0.5 * 4 for b in result.calibration])
+    axes.scatter(
+        [b.confidence for b in result.calibration],
+        [b.right for b in result.calibration],
+        s=[10 + b.count**0.5 * 4 for b in result.calibration],
+    )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share right", title="Reliability")
     return _svg(figure)
 
@@ -91,7 +99,7 @@ def _table(result: Result) -> str:
     lines = []
     for i, row in enumerate(_rows_of(result)):
         cell = "th" if i == 0 or len(row) == 1 else "td"
-        cells = "".join(f'<{cell}{" class=bad" if c.endswith("!") else ""}>{html.escape(c)}</{cell}>' for c in row)
+        cells = "".join(f"<{cell}{' class=bad' if c.endswith('!') else ''}>{html.escape(c)}</{cell}>" for c in row)
         lines.append(f"<tr>{cells}</tr>")
     return f"<table>{''.join(lines)}</table>"
 

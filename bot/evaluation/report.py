@@ -72,7 +72,7 @@ def table(result: Result) -> str:
     widths = [max(len(r[i]) for r in rows if len(r) > i and len(r) > 1) for i in range(max(map(len, rows)))]
     lines = []
     for r in rows:
-        lines.append(r[0] if len(r) == 1 else "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))).rstrip())
+        lines.append(r[0] if len(r) == 1 else "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=False))).rstrip())
     lines += ["", "worst confusions (meant → understood)"]
     lines += [f"  {n:4}  {a} → {b}" for a, b, n in result.confusions[:15]]
     if result.language_confusions:

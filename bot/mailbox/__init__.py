@@ -6,7 +6,7 @@ and meanwhile :func:`renew`; a door that sends uses :mod:`bot.mailbox.outbox`, t
 
 from bot.mailbox import outbox
 from bot.mailbox.changes import Changes
-from bot.mailbox.erasing import erase
+from bot.mailbox.erasing import erase, retain
 from bot.mailbox.life import Figures, alive, beat, figures, stop_beating
 from bot.mailbox.receive import Received, receive
 from bot.mailbox.turns import (
@@ -29,6 +29,6 @@ from bot.mailbox.web import Fetched, OutgoingMessage, web_fetch, web_news
 
 __all__ = [
     "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Turn", "TurnOutcome",
-    "alive", "beat", "commit", "erase", "fail", "figures", "hurry", "in_burst", "outbox", "receive", "release", "renew", "set_aside",
+    "alive", "beat", "commit", "erase", "fail", "figures", "hurry", "in_burst", "outbox", "receive", "release", "renew", "retain", "set_aside",
     "stop_beating", "take", "web_fetch", "web_news",
 ]

@@ -9,6 +9,7 @@ from bot.storage.conversations import ConversationRow
 from bot.storage.sealed import Sealed
 
 _LEDGER = "erasure"
+_AT_ONCE = 100
 
 
 def erase(store: Store, channel: str, address: str) -> bool:
@@ -23,6 +24,26 @@ def erase(store: Store, channel: str, address: str) -> bool:
         conversations.destroy(tx, row.id, store.vault.receipt(_LEDGER, row.id), store.clock.now())
     store.scrub()
     return True
+
+
+def retain(store: Store) -> int:
+    """Erase talks of which nothing was heard for ``store.limits.keep`` seconds and that no worker had; how many.
+
+    Call it only with a clock that can be trusted: see :class:`bot.clock.Steady`.
+    """
+    erased = 0
+    while True:
+        with store.write() as tx:
+            now = store.clock.now()
+            found = conversations.silent_since(tx, now - store.limits.keep, _AT_ONCE)
+            for conversation_id in found:
+                conversations.destroy(tx, conversation_id, store.vault.receipt(_LEDGER, conversation_id), now)
+        erased += len(found)
+        if len(found) < _AT_ONCE:
+            break
+    if erased:
+        store.scrub()
+    return erased
 
 
 def erase_within(store: Store, tx: Connection, row: ConversationRow, now: float, *, keep_address: bool) -> ConversationRow | None:

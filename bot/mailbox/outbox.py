@@ -44,7 +44,7 @@ class Outgoing:
     expires_at: float
 
 
-def put(store: Store, conversation_id: str, author: Author, reply: Reply) -> int:
+def put(store: Store, conversation_id: str, author: Author, reply: Reply, language: str | None = None) -> int:
     """Queue a message outside a turn (a worker's, or a line about the worker); its sequence number. Raises :class:`NotSent`."""
     with store.write() as tx:
         row = conversations.get(tx, conversation_id, lock=True)
@@ -53,7 +53,7 @@ def put(store: Store, conversation_id: str, author: Author, reply: Reply) -> int
         now = store.clock.now()
         limit = store.limits.worker_expiry if author is Author.WORKER else store.limits.bot_expiry
         sealed = Sealed.open(store.vault, row.id, row.wrapped)
-        return outgoing.add(tx, sealed, row, (reply,), author, now, row.last_heard_at + limit, None)[0]
+        return outgoing.add(tx, sealed, row, (reply,), author, now, row.last_heard_at + limit, None, language)[0]
 
 
 def due(store: Store, channel: Channel, owner: str, limit: int = 20) -> tuple[Outgoing, ...]:

@@ -170,7 +170,7 @@ def set_aside(store: Store, turn: Turn, reason: str, replies: tuple[Reply, ...] 
         row, sealed = _held(store, tx, turn)
         messages.finish(tx, row.id, [m.id for m in turn.messages], now, set_aside=ledger.code(reason))
         ledger.attend(tx, "set_aside", row.id, now)
-        sequences = _queue(store, tx, sealed, row, replies, now, turn, quiet=row.quiet)
+        sequences = _queue(store, tx, sealed, row, replies, now, turn, turn.state.language, quiet=row.quiet)
         return Committed(row.id, sequences, handoffs.open_one(tx, sealed))
 
 
@@ -195,7 +195,7 @@ def _commit_changes(store: Store, tx: Connection, turn: Turn, outcome: TurnOutco
     if outcome.cancel_unsent:
         outgoing.cancel(tx, row.id, now)
     conversations.keep_state(tx, sealed, outcome.state, outcome.snapshot)
-    sequences = _queue(store, tx, sealed, row, outcome.replies, now, turn, quiet=outcome.state.quiet_since is not None)
+    sequences = _queue(store, tx, sealed, row, outcome.replies, now, turn, outcome.state.language, quiet=outcome.state.quiet_since is not None)
     if outcome.handoff is not None:
         handoff: Handoff | None = handoffs.ask(tx, sealed, outcome.handoff.priority, outcome.handoff.answers, now)
     else:
@@ -212,7 +212,7 @@ def _commit_erasure(store: Store, tx: Connection, turn: Turn, outcome: TurnOutco
     if fresh is None:
         return Committed(None, (), None)
     sealed = Sealed.open(store.vault, fresh.id, fresh.wrapped)
-    return Committed(fresh.id, _queue(store, tx, sealed, fresh, outcome.replies, now, turn, quiet=False), None)
+    return Committed(fresh.id, _queue(store, tx, sealed, fresh, outcome.replies, now, turn, outcome.state.language, quiet=False), None)
 
 
 def _held(store: Store, tx: Connection, turn: Turn) -> tuple[ConversationRow, Sealed]:
@@ -225,11 +225,11 @@ def _held(store: Store, tx: Connection, turn: Turn) -> tuple[ConversationRow, Se
     return row, Sealed.open(store.vault, row.id, row.wrapped)
 
 
-def _queue(store: Store, tx: Connection, sealed: Sealed, row: ConversationRow, replies: tuple[Reply, ...], now: float, turn: Turn, *,
-           quiet: bool) -> tuple[int, ...]:
+def _queue(store: Store, tx: Connection, sealed: Sealed, row: ConversationRow, replies: tuple[Reply, ...], now: float, turn: Turn,
+           language: str | None, *, quiet: bool) -> tuple[int, ...]:
     expires_at = row.last_heard_at + store.limits.bot_expiry
     state = SendState.CANCELLED if quiet else SendState.QUEUED
-    return outgoing.add(tx, sealed, row, replies, Author.BOT, now, expires_at, turn.messages[-1].id, state)
+    return outgoing.add(tx, sealed, row, replies, Author.BOT, now, expires_at, turn.messages[-1].id, language, state)
 
 
 @dataclass(frozen=True)

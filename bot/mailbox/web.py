@@ -13,12 +13,13 @@ _WEB = Channel.WEB.value
 
 @dataclass(frozen=True)
 class OutgoingMessage:
-    """One message for a page. ``sequence`` rises within the conversation, with gaps."""
+    """One message for a page. ``sequence`` rises within the conversation, with gaps. ``language``: what it is written in, if known."""
 
     sequence: int
     text: str
     buttons: tuple[Button, ...]
     author: Author
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ def web_fetch(store: Store, address: str, after: int) -> Fetched:
     sealed = Sealed.open(store.vault, row.id, row.wrapped)
     found = []
     for r in rows:
-        reply = reply_of(sealed.unseal_json(out_place(r.sequence), r.body))
-        found.append(OutgoingMessage(r.sequence, reply.text, reply.buttons, Author(r.author)))
+        body = sealed.unseal_json(out_place(r.sequence), r.body)
+        reply = reply_of(body)
+        found.append(OutgoingMessage(r.sequence, reply.text, reply.buttons, Author(r.author), body["language"]))
     return Fetched(tuple(found), pending)
 
 

@@ -136,6 +136,14 @@ def keep_state(tx: Connection, sealed: Sealed, state: ConversationState, snapsho
         quiet=state.quiet_since is not None, opted_out=state.opted_out_at is not None))
 
 
+def silent_since(tx: Connection, before: float, limit: int) -> list[str]:
+    """Ids of conversations not heard of since ``before``, that no worker had and that nobody holds or waits in."""
+    asked = sa.exists().where(handoffs.c.conversation_id == _c.id)
+    waits = sa.exists().where(messages.c.conversation_id == _c.id, messages.c.handled_at.is_(None))
+    query = sa.select(_c.id).where(_c.last_heard_at < before, sa.not_(asked), sa.not_(waits), _c.lease_owner.is_(None)).limit(limit)
+    return list(tx.execute(query).scalars())
+
+
 def destroy(tx: Connection, conversation_id: str, ledger_hash: str, now: float) -> None:
     """Erase: the data key, address, state and all messages of both sides go; receipts stay (they name nobody), a ledger row is written.
 

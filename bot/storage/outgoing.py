@@ -20,12 +20,12 @@ CLOCK_SLACK = 60.0
 
 
 def add(tx: Connection, sealed: Sealed, row: ConversationRow, replies: Sequence[Reply], author: Author, now: float, expires_at: float,
-        reply_to: int | None, state: SendState = SendState.QUEUED) -> tuple[int, ...]:
+        reply_to: int | None, language: str | None, state: SendState = SendState.QUEUED) -> tuple[int, ...]:
     """Queue messages in order behind those that are there; their sequence numbers. ``row`` must be fresh and locked."""
     sequences = tuple(range(row.next_out, row.next_out + len(replies)))
-    for sequence, reply in zip(sequences, replies):
+    for sequence, reply in zip(sequences, replies, strict=False):
         tx.execute(outgoing.insert().values(
-            conversation_id=row.id, sequence=sequence, author=author.value, body=sealed.seal_json(out_place(sequence), reply_body(reply)),
+            conversation_id=row.id, sequence=sequence, author=author.value, body=sealed.seal_json(out_place(sequence), reply_body(reply, language)),
             state=state.value, created_at=now, expires_at=expires_at, attempts=0, next_attempt_at=now, possible_duplicate=False,
             reply_to=reply_to, finished_at=None if state is SendState.QUEUED else now))
     if replies:

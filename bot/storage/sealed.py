@@ -58,9 +58,9 @@ def incoming_body(incoming: Incoming) -> dict[str, Any]:
     return {"text": incoming.text, "button": incoming.button, "hint": incoming.hint}
 
 
-def reply_body(reply: Reply) -> dict[str, Any]:
-    """What of an outgoing message is sealed."""
-    return {"text": reply.text, "buttons": [[b.id, b.label] for b in reply.buttons], "segments": reply.segments}
+def reply_body(reply: Reply, language: str | None) -> dict[str, Any]:
+    """What of an outgoing message is sealed. ``language`` is the one that it is written in, as far as known."""
+    return {"text": reply.text, "buttons": [[b.id, b.label] for b in reply.buttons], "segments": reply.segments, "language": language}
 
 
 def reply_of(body: dict[str, Any]) -> Reply:
@@ -78,7 +78,7 @@ def state_fields(state: ConversationState) -> dict[str, Any]:
 def state_of(fields: dict[str, Any]) -> ConversationState:
     """Undo :func:`state_fields`. Names and flags that this version does not know are left out, so that an older program can read on."""
     known = {f.name for f in dataclasses.fields(ConversationState)}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items() if name in known}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items() if name in known}
     if "flags" in values:
         values["flags"] = frozenset(Flag(flag) for flag in values["flags"] if flag in {f.value for f in Flag})
     return ConversationState(**values)

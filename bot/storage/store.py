@@ -45,12 +45,13 @@ class Limits:
     bot_expiry: float = 600.0
     worker_expiry: float = 3600.0
     stranger: float = 30 * 86400.0
+    keep: float = 30 * 86400.0
     longest_lease: float = 15.0
 
     @staticmethod
     def of(settings: Settings) -> Limits:
         return Limits(bot_expiry=settings.bot_expiry_minutes * 60, worker_expiry=settings.worker_expiry_minutes * 60,
-                      stranger=settings.stranger_days * 86400, longest_lease=max(15.0, settings.lease_seconds))
+                      stranger=settings.stranger_days * 86400, keep=settings.keep_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds))
 
 
 class Store:
@@ -72,7 +73,7 @@ class Store:
     @staticmethod
     def throwaway(vault: Vault, clock: Clock | None = None, limits: Limits | None = None) -> Store:
         """A store with its tables that vanishes at :meth:`close`: for batch commands and tests. Survives no power cut, and is quick."""
-        shm = Path("/dev/shm")
+        shm = Path("/dev/shm")  # noqa: S108 - only as the parent of a mkdtemp folder
         folder = Path(tempfile.mkdtemp(prefix="helpline-", dir=shm if os.access(shm, os.W_OK) else None))
         store = Store(f"sqlite:///{folder / 'throwaway.sqlite3'}", vault, clock, limits, durable=False)
         store._folder_to_remove = folder

@@ -112,33 +112,27 @@ def train_machines(features: csr_matrix, targets: Targets, sizes: Sizes, strengt
 
 
 class Classifier:
-    """Both halves and the weights that join them. ``means`` are the mean vectors of languages, subtracted beside the plain vector."""
+    """Both halves and the weights that join them."""
 
     def __init__(
         self,
         intents: Sequence[str],
-        means: Mapping[str, FloatArray],
         network: Network,
         machines: npt.NDArray[np.float16],
         join: npt.NDArray[np.float64],
     ) -> None:
         self.intents = list(intents)
-        self.means = dict(means)
         self.network = network
         self.machines = machines
         self.join = join
-        self._mean = np.mean(list(means.values()), axis=0) if means else np.zeros(1, np.float32)
 
     @property
     def sizes(self) -> Sizes:
         return self.network.sizes
 
-    def inputs(self, vectors: FloatArray, languages: Sequence[str]) -> FloatArray:
-        """The vectors, and the vectors less their language's mean, side by side."""
-        return both(vectors, languages, self.means, self._mean)
-
-    def raw(self, seen: Sequence[Views], vectors: FloatArray, languages: Sequence[str]) -> Raw:
-        network = self.network.logits(self.inputs(vectors, languages))
+    def raw(self, seen: Sequence[Views], vectors: FloatArray) -> Raw:
+        """Of any number of texts; rows do not depend on each other."""
+        network = self.network.logits(vectors)
         scores = np.zeros_like(network)
         for row, view in enumerate(seen):
             indices, values = grams_of_one(view)
@@ -151,23 +145,18 @@ class Classifier:
 
     @classmethod
     def train(
-        cls, intents: Sequence[str], seen: Sequence[Views], vectors: FloatArray, languages: Sequence[str], targets: Targets,
+        cls, intents: Sequence[str], seen: Sequence[Views], vectors: FloatArray, targets: Targets,
         weights: FloatArray | None = None, join: npt.NDArray[np.float64] | None = None, features: csr_matrix | None = None,
     ) -> Classifier:  # fmt: skip
         sizes = Sizes(len(intents), len(GRADES), len(FLAGS))
-        codes = np.array(languages)
-        means = {c: vectors[codes == c].mean(axis=0) for c in sorted(set(languages)) if (codes == c).sum() >= 50}
-        average = np.mean(list(means.values()), axis=0) if means else vectors.mean(axis=0)
-        network = Network.train(both(vectors, languages, means, average), targets.intents, targets.grades, targets.flags, sizes, weights)
+        network = Network.train(vectors, targets.intents, targets.grades, targets.flags, sizes, weights)
         machines = train_machines(grams(seen) if features is None else features, targets, sizes)
-        return cls(intents, means or {"und": average}, network, machines.astype(np.float16), np.array([1.0, 4.0]) if join is None else join)
+        return cls(intents, network, machines.astype(np.float16), np.array([1.0, 4.0]) if join is None else join)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         kept = np.flatnonzero(np.abs(self.machines[:-1]).max(axis=1) > 0)
         return {
             "intents": np.array(self.intents),
-            "mean_codes": np.array(list(self.means)),
-            "means": np.stack(list(self.means.values())),
             "machine_rows": kept.astype(np.int32),
             "machines": self.machines[kept],
             "machine_bias": self.machines[-1],
@@ -182,13 +171,7 @@ class Classifier:
         machines[arrays["machine_rows"]] = arrays["machines"]
         machines[-1] = arrays["machine_bias"]
         network = Network.from_arrays({k[8:]: v for k, v in arrays.items() if k.startswith("network_")})
-        means = dict(zip((str(c) for c in arrays["mean_codes"]), arrays["means"]))
-        return cls([str(i) for i in arrays["intents"]], means, network, machines, arrays["join"])
-
-
-def both(vectors: FloatArray, languages: Sequence[str], means: Mapping[str, FloatArray], average: FloatArray) -> FloatArray:
-    centred = vectors - np.stack([means.get(c, average) for c in languages])
-    return np.hstack([vectors, centred]).astype(np.float32)
+        return cls([str(i) for i in arrays["intents"]], network, machines, arrays["join"])
 
 
 def joined_intents(raw: Raw, sizes: Sizes, join: npt.NDArray[np.float64]) -> FloatArray:
@@ -225,4 +208,4 @@ def flag_features(raw: Raw, sizes: Sizes, hits: Sequence[frozenset[str]]) -> Flo
     """Shape (texts, flags, 3): both halves and the pattern."""
     b = sizes.intents + sizes.grades
     marks = np.array([[f in h for f in FLAGS] for h in hits], np.float32).reshape(-1, len(FLAGS))
-    return np.stack([raw.network[:, b:], raw.machines[:, b:], marks], axis=-1).astype(np.float32)
+    return cast(FloatArray, np.stack([raw.network[:, b:], raw.machines[:, b:], marks], axis=-1).astype(np.float32))

@@ -113,9 +113,7 @@ class LanguageIdentifier(_Stored):
         return cls(model_storage, resource)
 
     @classmethod
-    def load(
-        cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any
-    ) -> LanguageIdentifier:
+    def load(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any) -> LanguageIdentifier:
         made = cls(model_storage, resource)
         made.model = LanguageModel.from_arrays(cls._restore(model_storage, resource)[0])
         return made
@@ -174,7 +172,7 @@ class SentenceEncoder(DenseFeaturizer, GraphComponent):
         """Nothing can be set."""
 
     def process(self, messages: list[Message]) -> list[Message]:
-        for message, vector in zip(messages, self._encoder.embed([seen_in(m).clean for m in messages])):
+        for message, vector in zip(messages, self._encoder.embed([seen_in(m).clean for m in messages]), strict=False):
             message.set(VECTOR, vector)
             message.add_features(Features(vector[None, :], FEATURE_TYPE_SENTENCE, TEXT, "sentence_encoder"))
         return messages
@@ -194,9 +192,7 @@ class IntentHead(_Stored, IntentClassifier):
         return cls(model_storage, resource)
 
     @classmethod
-    def load(
-        cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any
-    ) -> IntentHead:
+    def load(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any) -> IntentHead:
         made = cls(model_storage, resource)
         made.model = Classifier.from_arrays(cls._restore(model_storage, resource)[0])
         return made
@@ -209,10 +205,10 @@ class IntentHead(_Stored, IntentClassifier):
     def process(self, messages: list[Message]) -> list[Message]:
         assert self.model is not None
         for message in messages:
-            raw = self.model.raw([seen_in(message)], message.get(VECTOR)[None, :], [message.get("language") or UND])
+            raw = self.model.raw([seen_in(message)], message.get(VECTOR)[None, :])
             log_intents = self.model.joined(raw)
             message.set(RAW, (raw, log_intents, self.model.intents))
-            ranked = sorted(zip(self.model.intents, np.exp(log_intents[0]).tolist()), key=lambda pair: -pair[1])
+            ranked = sorted(zip(self.model.intents, np.exp(log_intents[0]).tolist(), strict=False), key=lambda pair: -pair[1])
             _set_intent(message, ranked)
         return messages
 
@@ -228,9 +224,7 @@ class DangerGrader(_Stored, IntentClassifier):
         return cls(model_storage, resource)
 
     @classmethod
-    def load(
-        cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any
-    ) -> DangerGrader:
+    def load(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any) -> DangerGrader:
         made = cls(model_storage, resource)
         arrays, rest = cls._restore(model_storage, resource)
         patterns = patterns_from_json(rest["patterns"])

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Everything is a string: "no" is Norwegian or a refusal, never false.
+LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 class CorpusError(ValueError):
@@ -31,7 +32,7 @@ class Example:
 def parse_file(path: Path) -> list[Example]:
     """Examples of one file, in order. Raises ``CorpusError``."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - the safe loader, in C
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - BaseLoader makes strings only
     except yaml.YAMLError as error:
         raise CorpusError(f"{path} is not YAML") from error
     found: list[Example] = []
@@ -46,7 +47,12 @@ def parse_file(path: Path) -> list[Example]:
             if line.startswith("- ") and line[2:].strip():
                 found.append(
                     Example(
-                        line[2:].strip(), block["intent"], str(meta["language"]), meta.get("style", "plain"), danger, frozenset(meta.get("flags", ()))
+                        line[2:].strip(),
+                        block["intent"],
+                        str(meta["language"]),
+                        meta.get("style", "plain"),
+                        danger,
+                        frozenset(meta.get("flags", ())),
                     )
                 )
     return found

@@ -70,7 +70,7 @@ def decide(
     for name in (QUIET, STOP):
         limit = thresholds.rare.get(name, 0.5)
         if name == QUIET and near:
-            limit = min(limit, 0.3)
+            limit = min(limit, 0.45)
         if shares.get(name, 0.0) < limit:
             barred.add(name)
     ranking = _without(shares, barred)
@@ -92,7 +92,7 @@ def nothing_said(shares: Mapping[str, float]) -> Decision:
 
 def _flags(grades: Grades, hits: Collection[str], thresholds: Thresholds) -> frozenset[Flag]:
     found = set()
-    for name, p, limit in zip(FLAGS, grades.flags, thresholds.flags):
+    for name, p, limit in zip(FLAGS, grades.flags, thresholds.flags, strict=False):
         if p >= limit or (name in hits and p >= limit / 4):
             found.add(Flag(name))
     return frozenset(found)

@@ -45,7 +45,7 @@ class CachedEncoder:
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """As the inner encoder; new texts are embedded (about 3 ms each) and kept."""
         keys = [_key(t) for t in texts]
-        new = {k: t for k, t in zip(keys, texts) if k not in self._known}
+        new = {k: t for k, t in zip(keys, texts, strict=False) if k not in self._known}
         if new:
             fresh = self._inner.embed(list(new.values())).astype(np.float16)
             base = len(self._vectors)

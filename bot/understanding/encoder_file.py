@@ -11,6 +11,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,7 @@ class PackedFile:
         if not path.exists():
             raise EncoderFileError(f"no encoder weights at {path}")
         self.path = path
-        self.raw: npt.NDArray[np.uint8] = np.memmap(path, dtype=np.uint8, mode="r")
+        self.raw: Any = cast(Any, np.memmap(path, dtype=np.uint8, mode="r"))
         if bytes(self.raw[:4]) != b"E5S1":
             raise EncoderFileError(f"{path} is not a packed encoder file")
         if verify and self.sha256() != PINNED_SHA256:
@@ -57,7 +58,8 @@ class PackedFile:
         *sizes, epsilon, block = struct.unpack_from("<7ifi", self.raw, at)
         if block != BLOCK:
             raise EncoderFileError(f"blocks of {block} weights, expected {BLOCK}")
-        self.header = Header(*sizes, epsilon=epsilon)
+        hidden, layers, heads, wide, words, positions, types = (int(n) for n in sizes)
+        self.header = Header(hidden, layers, heads, wide, words, positions, types, float(epsilon))
         at += 36
         self.piece_count, self.bos, self.eos, self.pad, self.unk, blob_length = struct.unpack_from("<5iQ", self.raw, at)
         at += 28
@@ -89,7 +91,7 @@ class PackedFile:
         """Unigram pieces with their scores, in the order of their ids."""
         blob = bytes(self.raw[self._blob : self._blob + int(self._offsets[-1])])
         bounds = self._offsets.tolist()
-        return [(blob[a:b].decode("utf-8", "replace"), s) for a, b, s in zip(bounds, bounds[1:], self._scores.tolist())]
+        return [(blob[a:b].decode("utf-8", "replace"), s) for a, b, s in zip(bounds, bounds[1:], self._scores.tolist(), strict=False)]
 
     def character_map(self) -> dict[int, str]:
         """Code point → replacement, for ``str.translate``."""
@@ -124,4 +126,4 @@ def unpack(blocks: npt.NDArray[np.void]) -> FloatArray:
     both = np.concatenate([halves & 15, halves >> 4], axis=-1).astype(np.float32)
     both -= 8.0
     both *= blocks["scale"].astype(np.float32)[..., None]
-    return both.reshape(blocks.shape[0], -1)
+    return cast(FloatArray, both.reshape(blocks.shape[0], -1))

@@ -51,20 +51,22 @@ class Grader:
     def __init__(self, now: FloatArray, raised: FloatArray, flags: FloatArray, thresholds: Thresholds) -> None:
         self.now, self.raised, self.flags, self.thresholds = now, raised, flags, thresholds
 
-    def grade(
-        self, raw: Raw, sizes: Sizes, log_intents: FloatArray, intents: Sequence[str], hits: Sequence[frozenset[str]]
-    ) -> list[Grades]:
+    def grade(self, raw: Raw, sizes: Sizes, log_intents: FloatArray, intents: Sequence[str], hits: Sequence[frozenset[str]]) -> list[Grades]:
         features = danger_features(raw, sizes, log_intents, intents, hits)
         now = _sigmoid(features @ self.now[:-1] + self.now[-1])
         raised = np.maximum(_sigmoid(features @ self.raised[:-1] + self.raised[-1]), now)
         signs = flag_features(raw, sizes, hits)
         flags = _sigmoid(np.einsum("nfk,fk->nf", signs, self.flags[:, :-1]) + self.flags[:, -1])
-        return [Grades(float(a), float(b), tuple(float(x) for x in c)) for a, b, c in zip(now, raised, flags)]
+        return [Grades(float(a), float(b), tuple(float(x) for x in c)) for a, b, c in zip(now, raised, flags, strict=False)]
 
     @classmethod
     def train(cls, raw: Raw, classifier: Classifier, targets: Targets, hits: Sequence[frozenset[str]]) -> Grader:
         """``raw`` and ``hits`` of texts that the classifier halves had not seen (out of fold)."""
         sizes, intents = classifier.sizes, classifier.intents
+        # Every text twice, once as if no pattern had matched: whoever wrote the patterns wrote the texts, and strangers use other words.
+        raw = Raw(np.concatenate([raw.network] * 2), np.concatenate([raw.machines] * 2))
+        targets = targets.at(np.tile(np.arange(len(targets.intents)), 2))
+        hits = [*hits, *[frozenset[str]()] * len(hits)]
         log_intents = joined_intents(raw, sizes, classifier.join)
         features = danger_features(raw, sizes, log_intents, intents, hits)
         is_now, is_raised = targets.grades == GRADES.index("now"), targets.grades >= GRADES.index("possible")
@@ -101,7 +103,7 @@ class Grader:
 
     @classmethod
     def from_arrays(cls, a: Mapping[str, npt.NDArray[Any]]) -> Grader:
-        rare = {str(k): float(v) for k, v in zip(a["rare"], a["t_rare"])}
+        rare = {str(k): float(v) for k, v in zip(a["rare"], a["t_rare"], strict=False)}
         thresholds = Thresholds(float(a["t_now"]), float(a["t_raised"]), tuple(float(x) for x in a["t_flags"]), rare)
         return cls(a["now"], a["raised"], a["flags"], thresholds)
 
@@ -135,8 +137,8 @@ def _threshold(
 
 
 def _precise(p: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_], precision: float) -> float:
-    """The lowest threshold from 0.15 up with the asked precision, at most 0.6."""
-    for threshold in np.arange(0.15, 0.6, 0.01):
+    """The lowest threshold from 0.25 up with the asked precision, at most 0.6."""
+    for threshold in np.arange(0.25, 0.6, 0.01):
         found = p >= threshold
         if found.any() and truth[found].mean() >= precision:
             return float(threshold)

@@ -51,14 +51,14 @@ class Network:
         hidden: int = 512,
         epochs: int = 18,
         rate: float = 2e-3,
-        dropout: float = 0.3,
+        dropout: float = 0.5,
         decay: float = 2e-4,
         batch: int = 192,
         seed: int = 5,
     ) -> Network:
         """``inputs`` (texts, features), ``flags`` (texts, flags) of 0 and 1, ``weights`` (texts,) of the examples."""
         generator = np.random.default_rng(seed)
-        mean, spread = inputs.mean(axis=0), np.full(1, inputs.std(), np.float32)
+        mean, spread = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
         x_all = ((inputs - mean) / spread).astype(np.float32)
         width = inputs.shape[1]
         w = [
@@ -97,7 +97,7 @@ class Network:
                     move = first[k] / (1 - 0.9**step) / (np.sqrt(second[k] / (1 - 0.999**step)) + 1e-8)
                     w[k] -= pace * (move + (decay * w[k] if w[k].ndim == 2 else 0.0))
         names = ("w1", "b1", "w2", "b2")
-        return cls({"mean": mean.astype(np.float32), "spread": spread, **dict(zip(names, w))}, sizes)
+        return cls({"mean": mean.astype(np.float32), "spread": spread.astype(np.float32), **dict(zip(names, w, strict=False))}, sizes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {**self.parameters, "sizes": np.array([self.sizes.intents, self.sizes.grades, self.sizes.flags])}

@@ -53,7 +53,7 @@ class Keywords:
         """All files of a folder; a missing folder gives an empty table."""
         entries: dict[str, dict[str, str]] = {}
         for path in sorted(folder.glob("*.yml")):
-            data: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER) or {}  # noqa: S506 - the safe loader, in C
+            data: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER) or {}  # noqa: S506 - BaseLoader makes strings only
             table: dict[str, str] = {}
             for kind in INTENTS:
                 value = data.get(kind) or []

@@ -16,7 +16,8 @@ from scipy.optimize import minimize
 
 from bot.understanding.base import FloatArray
 from bot.understanding.corpus import Example
-from bot.understanding.ngrams import hashed, words as hashed_words
+from bot.understanding.ngrams import hashed
+from bot.understanding.ngrams import words as hashed_words
 from bot.understanding.normalise import Views, fold, views
 from bot.understanding.scripts import ONE_LANGUAGE, language_script, main_script, telling_language
 from bot.understanding.seeds import RENAMED, seeds
@@ -144,7 +145,7 @@ class LanguageModel:
         """Codes and their features, shape (codes, features)."""
         eldc, sure, other = self.votes.of(text)
         best: dict[str, tuple[float, int]] = {}
-        for code, kind, home, score in zip(self._codes, self._kinds, self._scripts, scores):
+        for code, kind, home, score in zip(self._codes, self._kinds, self._scripts, scores, strict=False):
             if home == script and (code not in best or score > best[code][0]):
                 best[code] = (float(score), int(kind))
         for code in (eldc, other):
@@ -201,7 +202,7 @@ class LanguageModel:
         logits += np.array([1.5 * (c == current) + 0.8 * (c == hint) for c in codes])
         logits -= logits.max()
         shares = np.exp(logits)
-        return dict(zip(codes, (shares / shares.sum()).tolist()))
+        return dict(zip(codes, (shares / shares.sum()).tolist(), strict=False))
 
     @classmethod
     def train(cls, examples: Sequence[Example], folds: int = 3, sample: int = 4000) -> LanguageModel:
@@ -211,12 +212,14 @@ class LanguageModel:
         generator = np.random.default_rng(11)
         part = generator.integers(0, folds, len(examples))
         left_out = [c for c in ours if language_script(c) == "Latin"][: len(ours) - 1]
-        plans = [([e for e, p in zip(examples, part) if p != k], [e for e, p in zip(examples, part) if p == k]) for k in range(folds)]
+        plans = [
+            ([e for e, p in zip(examples, part, strict=False) if p != k], [e for e, p in zip(examples, part, strict=False) if p == k]) for k in range(folds)
+        ]
         plans += [([e for e in examples if e.language != c], [e for e in examples if e.language == c][:300]) for c in left_out]
         for known, unseen in plans:
             if not known or not unseen:
                 continue
-            model = cls(NgramTable.train(training_classes(known)), START, {e.language for e in known})
+            model = cls(NgramTable.train(training_classes(known)), START, sorted({e.language for e in known}))
             chosen = generator.permutation(len(unseen))[: sample // (folds + 1)]
             for i in chosen:
                 seen = views(unseen[i].text)

@@ -90,7 +90,8 @@ def parse(line: str, language: str, section: str) -> Iterator[Pattern]:
 def _element(choices: list[str], optional: bool) -> Element:
     if choices == ["_"]:
         return Element(gap=True)
-    whole, stems = set(), set()
+    whole: set[str] = set()
+    stems: set[str] = set()
     for choice in choices:
         folded = _folded(choice.rstrip("*").lstrip("*"))
         if folded:
@@ -111,7 +112,7 @@ def _lines(data: Mapping[str, Any], code: str, where: str) -> Iterator[Pattern]:
 def read(path: Path) -> list[Pattern]:
     """All patterns of a file, those of its ``latin`` part included. Raises ``PatternError``."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER) or {}  # noqa: S506 - the safe loader, in C
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER) or {}  # noqa: S506 - BaseLoader makes strings only
     except yaml.YAMLError as error:
         raise PatternError(f"{path} is not YAML") from error
     code = str(data.get("language", path.stem))

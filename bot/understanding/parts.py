@@ -30,9 +30,7 @@ from bot.understanding.scripts import language_script
 
 VERSION = "1"
 FOLDS = 3
-TRAINING_CODE = (
-    "classifier corpus encoder grader heads keywords language ngrams normalise notation parts patterns romanise scripts seeds".split()
-)
+TRAINING_CODE = "classifier corpus encoder grader heads keywords language ngrams normalise notation parts patterns romanise scripts seeds".split()
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -67,7 +65,7 @@ def targets_of(examples: Sequence[Example], intents: Sequence[str]) -> Targets:
 def known_words(examples: Sequence[Example], seen: Sequence[Views]) -> frozenset[str]:
     """Words that several carefully spelt training texts of one language use: no slips of other words."""
     counts: dict[str, int] = {}
-    for example, view in zip(examples, seen):
+    for example, view in zip(examples, seen, strict=False):
         if example.style not in ("typo", "latin", "mixed"):
             for word in set(view.folded.split()):
                 counts[word] = counts.get(word, 0) + 1
@@ -93,16 +91,13 @@ def out_of_fold(
 ) -> tuple[Raw, npt.NDArray[np.int64]]:
     """What the classifier says of every text when trained without a third of them, and which third each was in."""
     targets, features = targets_of(examples, intents), grams(seen)
-    codes = [e.language for e in examples]
     part = np.random.default_rng(seed).permutation(np.arange(len(examples)) % folds)
     sizes = sizes_of(intents)
     network, machines = (np.zeros((len(examples), sizes.total), np.float32) for _ in range(2))
     for k in range(folds):
         inside, outside = np.flatnonzero(part != k), np.flatnonzero(part == k)
-        model = Classifier.train(
-            intents, [seen[i] for i in inside], vectors[inside], [codes[i] for i in inside], targets.at(inside), features=features[inside]
-        )
-        raw = model.raw([seen[i] for i in outside], vectors[outside], [codes[i] for i in outside])
+        model = Classifier.train(intents, [seen[i] for i in inside], vectors[inside], targets.at(inside), features=features[inside])
+        raw = model.raw([seen[i] for i in outside], vectors[outside])
         network[outside], machines[outside] = raw.network, raw.machines
     return Raw(network, machines), part
 
@@ -113,14 +108,13 @@ def train(examples: Sequence[Example], encoder: SentenceEncoder, data: Path) -> 
     vectors = encoder.embed([v.clean for v in seen])
     intents = sorted({e.intent for e in examples})
     targets = targets_of(examples, intents)
-    codes = [e.language for e in examples]
     raw, _ = out_of_fold(examples, seen, vectors, intents)
     join = fit_join(raw, targets, sizes_of(intents))
-    classifier = Classifier.train(intents, seen, vectors, codes, targets, join=join)
+    classifier = Classifier.train(intents, seen, vectors, targets, join=join)
     patterns = read_patterns(data / "danger")
     known = known_words(examples, seen)
     index = PatternIndex(patterns, known)
-    hits = [index.hits(v, {e.language, "en"}) for v, e in zip(seen, examples)]
+    hits = [index.hits(v, {e.language, "en"}) for v, e in zip(seen, examples, strict=False)]
     grader = Grader.train(raw, classifier, targets, hits)
     return Parts(LanguageModel.train(examples), classifier, grader, Keywords.read(data / "keywords"), patterns, known)
 
@@ -171,9 +165,7 @@ def to_json(parts: Parts) -> dict[str, Any]:
     """What is not an array: keywords, patterns, known words."""
     return {
         "keywords": parts.keywords.entries,
-        "patterns": [
-            [p.language, p.section, p.spaced, [[sorted(e.words), sorted(e.stems), e.gap, e.optional] for e in p.elements]] for p in parts.patterns
-        ],
+        "patterns": [[p.language, p.section, p.spaced, [[sorted(e.words), sorted(e.stems), e.gap, e.optional] for e in p.elements]] for p in parts.patterns],
         "known_words": sorted(parts.known_words),
     }
 

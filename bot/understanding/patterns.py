@@ -120,7 +120,7 @@ class PatternIndex:
 
     def _doc(self, atoms: Sequence[set[int]]) -> Doc:
         doc = Doc(self._vocab, words=[_PLACEHOLDER] * len(atoms))
-        for token, ids in zip(doc, atoms):
+        for token, ids in zip(doc, atoms, strict=False):
             if ids:
                 token._.atoms = tuple(ids)
         return doc

@@ -13,24 +13,25 @@ _CYRILLIC = dict(
     zip(
         "абвгдежзийклмнопрстуфхцчшщъыьэюяёєіїґўәғқңөұүһҗҳҷӣӯ",
         "a b v g d e zh z i y k l m n o p r s t u f kh ts ch sh sh _ y _ e yu ya e ye i yi g u a gh q n o u u h j h j i u".split(),
+        strict=False,
     )
 )
 _ARABIC = dict(
     zip(
         "ابتثجحخدذرزسشصضطظعغفقكلمنهويىةءآأإؤئپچژگکیۀەێۆڕڵڤھہےںٹڈڑټډړږښګڼۍېځڅ",
         "a b t th j h kh d dh r z s sh s d t z _ gh f q k l m n h w y a h _ a a a w y p ch zh g k y h e e o r l v h h e n t d r t d r zh sh g n y e z ts".split(),
+        strict=False,
     )
 )
 _THAI = dict(
     zip(
         "กขฃคฅฆงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรลวศษสหฬอฮฤะัาิีึืุูเแโใไๅๆํ็",
         "k kh kh kh kh kh ng j ch ch s ch y d t th th th n d t th th th n b p ph f ph f ph m y r l w s s s h l o h ru a a a i i ue ue u u e ae o ai ai a _ m _".split(),
+        strict=False,
     )
 )
-_GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψως", "a v g d e z i th i k l m n x o p r s t y f kh ps o s".split()))
-_GEORGIAN = dict(
-    zip("აბგდევზთიკლმნოპჟრსტუფქღყშჩცძწჭხჯჰ", "a b g d e v z t i k l m n o p zh r s t u p k gh q sh ch ts dz ts ch kh j h".split())
-)
+_GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψως", "a v g d e z i th i k l m n x o p r s t y f kh ps o s".split(), strict=False))
+_GEORGIAN = dict(zip("აბგდევზთიკლმნოპჟრსტუფქღყშჩცძწჭხჯჰ", "a b g d e v z t i k l m n o p zh r s t u p k gh q sh ch ts dz ts ch kh j h".split(), strict=False))
 _TABLE: dict[int, str] = {}
 for _letters in (_CYRILLIC, _ARABIC, _THAI, _GREEK, _GEORGIAN):
     _TABLE.update({ord(k): v.replace("_", "") for k, v in _letters.items()})

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-SPACY = (
-    "am ti hi ne mr az bg ca cs da de el es et fr hr hu id is it kmr lt lv mk nb nl pl pt ro sk sl sq sr sv tl tr uk ur vi ru ar fa fi en"
-).split()
+SPACY = ("am ti hi ne mr az bg ca cs da de el es et fr hr hu id is it kmr lt lv mk nb nl pl pt ro sk sl sq sr sv tl tr uk ur vi ru ar fa fi en").split()
 RENAMED = {"nb": "no", "nn": "no", "kmr": "ku", "bs": "hr", "zh-cn": "zh"}
 SWAHILI = (
     "habari mimi wewe yeye sisi nyinyi wao ni na ya wa kwa katika hapa pale sana asante tafadhali nisaidie msaada ninahitaji nahitaji naomba "

@@ -22,9 +22,9 @@ from bot.understanding.encoder import E5Encoder
 from bot.understanding.encoder_cache import CachedEncoder
 from bot.understanding.grader import Grader
 from bot.understanding.heads import log_softmax
+from bot.understanding.keywords import Keywords
 from bot.understanding.language import UND, Guess
 from bot.understanding.normalise import Views, views
-from bot.understanding.keywords import Keywords
 from bot.understanding.notation import Pattern
 from bot.understanding.parts import ModelError, Parts, load_current, pattern_languages, sizes_of, trained
 from bot.understanding.patterns import PatternIndex
@@ -61,20 +61,26 @@ class Judge:
         self._codes = sorted({p.language for p in patterns})
 
     def judge(
-        self, seen: Sequence[Views], guesses: Sequence[Guess], contexts: Sequence[Context], raw: Raw, log_intents: FloatArray, intents: Sequence[str]
+        self,
+        seen: Sequence[Views],
+        guesses: Sequence[Guess],
+        contexts: Sequence[Context],
+        raw: Raw,
+        log_intents: FloatArray,
+        intents: Sequence[str],
     ) -> list[Decision]:
         """One decision a text; ``raw`` and ``log_intents`` are the classifier's, rows in the order of ``seen``."""
         hits = [
             self._index.hits(v, pattern_languages(likely, c.language, main_script(v.words), self._codes))
-            for v, (_, likely), c in zip(seen, guesses, contexts)
+            for v, (_, likely), c in zip(seen, guesses, contexts, strict=False)
         ]
         grades = self.grader.grade(raw, sizes_of(intents), log_intents, intents, hits)
         expected = np.array([YES_NO_WEIGHT * (i in ("affirm", "deny")) for i in intents], np.float32)
         made = []
-        for v, (guess, _), context, row, grade, found in zip(seen, guesses, contexts, log_intents, grades, hits):
+        for v, (guess, _), context, row, grade, found in zip(seen, guesses, contexts, log_intents, grades, hits, strict=False):
             if context.expects == "yes_no":
                 row = log_softmax(row + expected)
-            shares = dict(zip(intents, np.exp(row).astype(float).tolist()))
+            shares = dict(zip(intents, np.exp(row).astype(float).tolist(), strict=False))
             if not v.words:
                 made.append(nothing_said(shares))
                 continue
@@ -119,12 +125,12 @@ class Understander:
             return []
         given = [Context.of(c) for c in (contexts or [None] * len(texts))]
         seen = [views(t) for t in texts]
-        guesses = [self.parts.language.identify(v, c.language, c.hint) for v, c in zip(seen, given)]
-        raw = self.parts.classifier.raw(seen, self.encoder.embed([v.clean for v in seen]), [g.code for g, _ in guesses])
+        guesses = [self.parts.language.identify(v, c.language, c.hint) for v, c in zip(seen, given, strict=False)]
+        raw = self.parts.classifier.raw(seen, self.encoder.embed([v.clean for v in seen]))
         decisions = self._judge.judge(seen, guesses, given, raw, self.parts.classifier.joined(raw), self.parts.classifier.intents)
         return [
             Understanding(t, g.code, round(g.confidence, 4), d.intent, round(d.confidence, 4), d.danger, d.flags, d.ranking)
-            for t, (g, _), d in zip(texts, guesses, decisions)
+            for t, (g, _), d in zip(texts, guesses, decisions, strict=False)
         ]
 
 

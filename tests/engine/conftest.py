@@ -13,9 +13,18 @@ from typing import Any
 
 import pytest
 
+from bot import logs
 from bot.engine.dialogue import Dialogue, DialogueResult
 
 MINI = Path(__file__).parent / "mini"
+
+
+@pytest.fixture(autouse=True)
+def logs_go_nowhere() -> Iterator[None]:
+    """Log lines go to a stream of their own: the one that pytest captures is closed after each test."""
+    logs.configure("debug", io.StringIO())
+    yield
+    logs.configure("debug", io.StringIO())
 
 
 class Talk:
@@ -46,9 +55,9 @@ def parsed(intent: str, text: str = "x") -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def mini_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small assistant's trained archive (rules only)."""
-    import bot.engine.agent  # noqa: F401 - sets Rasa's environment first
-
     import rasa
+
+    import bot.engine.agent  # noqa: F401 - sets Rasa's environment first
 
     folder = tmp_path_factory.mktemp("mini")
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

@@ -6,10 +6,10 @@ import asyncio
 import time
 
 import pytest
-from tests.engine.conftest import Talk, parsed
 
 from bot.engine.dialogue import Dialogue
 from bot.engine.snapshot import Snapshot
+from tests.engine.conftest import Talk, parsed
 
 
 def test_a_person_is_led_through_a_form_one_question_at_a_time(talk: Talk) -> None:
@@ -44,7 +44,8 @@ def test_effects_are_told_once_and_not_remembered(talk: Talk) -> None:
 
 def test_what_the_engine_sets_for_a_turn_is_not_remembered(talk: Talk) -> None:
     result = talk.says("hello", language="fi", staffed=True)
-    assert result.slots is not None and result.slots["language"] == "fi"
+    assert result.slots is not None
+    assert result.slots["language"] == "fi"
     assert Snapshot.decode(result.snapshot).slots == {"count": 1}
 
 
@@ -140,7 +141,8 @@ def test_turns_of_two_people_at_the_same_time_stay_apart(dialogue: Dialogue) -> 
             results = await asyncio.gather(
                 dialogue.turn(talks[0], parsed("hello"), {"language": "fi"}), dialogue.turn(talks[1], parsed("boom"), {"language": "so"})
             )
-            assert results[0].errors == () and results[1].errors != ()
+            assert results[0].errors == ()
+            assert results[1].errors != ()
             talks = [result.snapshot for result in results]
         return talks[0] or b"", talks[1] or b""
 
@@ -169,4 +171,5 @@ def test_nothing_that_a_person_wrote_is_printed_or_logged(talk: Talk, capfd: pyt
     talk.hears("human", canary)
     talk.says("inform", "explode")
     out, err = capfd.readouterr()
-    assert "canary" not in out + err and "explode" not in out + err
+    assert "canary" not in out + err
+    assert "explode" not in out + err

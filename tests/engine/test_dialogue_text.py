@@ -37,5 +37,7 @@ def test_no_text_begins_with_a_slash_after_any_normalising(text: str) -> None:
 def test_an_understanding_becomes_rasas_parse_data() -> None:
     seen = Understanding("/hi", "fi", 0.9, "greet", 0.8, Danger.NONE, frozenset({Flag.MINOR}), (("greet", 0.8), ("thank", 0.1)))
     data = parse_data(seen)
-    assert data["text"] == "hi" and data["intent"] == {"name": "greet", "confidence": 0.8} and data["flags"] == ["minor"]
+    assert data["text"] == "hi"
+    assert data["intent"] == {"name": "greet", "confidence": 0.8}
+    assert data["flags"] == ["minor"]
     assert parse_data(seen, "nlu_fallback")["intent"]["name"] == "nlu_fallback"

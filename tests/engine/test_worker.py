@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,13 @@ from bot.vault import SecretKeys, Vault
 SAFE = Reply("safe phrase")
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a turn came to."""
+
+    outcome: TurnOutcome
+
+
 class Echo:
     """An engine that repeats what was written and does what a test tells it to for some texts."""
 
@@ -31,7 +38,7 @@ class Echo:
         self.now = 0
         self.most = 0
 
-    async def run(self, turn: Turn) -> TurnOutcome:
+    async def run(self, turn: Turn) -> Answer:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -42,7 +49,7 @@ class Echo:
                     if word in text:
                         deed()
             await asyncio.sleep(0)
-            return TurnOutcome(replace(turn.state, greeted=True), (Reply("echo " + "+".join(texts)),))
+            return Answer(TurnOutcome(replace(turn.state, greeted=True), (Reply("echo " + "+".join(texts)),)))
         finally:
             self.now -= 1
 
@@ -93,7 +100,8 @@ def drain(working: Worker, clock: ManualClock) -> None:
 def test_a_message_is_answered_and_the_next_one_too(store: Store) -> None:
     working = worker(store, Echo())
     writes(store, "a", 1)
-    assert working.step() and not working.step()
+    assert working.step()
+    assert not working.step()
     writes(store, "b", 2)
     assert working.step()
     assert reads(store) == ["echo a", "echo b"]
@@ -103,7 +111,8 @@ def test_messages_that_wait_together_are_one_turn(store: Store) -> None:
     for number, text in enumerate("abcd"):
         writes(store, text, number)
     working = worker(store, Echo())
-    assert working.step() and not working.step()
+    assert working.step()
+    assert not working.step()
     assert reads(store) == ["echo a+b+c+d"]
 
 
@@ -116,7 +125,8 @@ def test_a_message_that_always_breaks_its_turn_is_set_aside_and_later_ones_flow(
     drain(working, clock)
     assert sum("poison" in texts for texts in engine.seen) == 3
     assert reads(store) == [SAFE.text, "echo after"]
-    assert mailbox.figures(store).attention == 1 and mailbox.figures(store).waiting == 0
+    assert mailbox.figures(store).attention == 1
+    assert mailbox.figures(store).waiting == 0
 
 
 def test_a_message_that_breaks_its_turn_does_not_take_others_with_it(store: Store, clock: ManualClock) -> None:
@@ -134,7 +144,8 @@ def test_a_message_that_kills_its_engine_again_and_again_is_set_aside(store: Sto
         clock.advance(11)
     engine = Echo()
     drain(worker(store, engine), clock)
-    assert engine.seen == [] and reads(store) == [SAFE.text]
+    assert engine.seen == []
+    assert reads(store) == [SAFE.text]
 
 
 def test_a_broken_safe_phrase_still_sets_the_message_aside(store: Store, clock: ManualClock) -> None:
@@ -144,7 +155,8 @@ def test_a_broken_safe_phrase_still_sets_the_message_aside(store: Store, clock: 
     writes(store, "poison", 1)
     working = Worker(store, Echo({"poison": boom}), owner="one", lease_seconds=10, burst_seconds=0, safe=no_phrase, clock=clock)
     drain(working, clock)
-    assert mailbox.figures(store).waiting == 0 and mailbox.figures(store).attention == 1
+    assert mailbox.figures(store).waiting == 0
+    assert mailbox.figures(store).attention == 1
 
 
 def test_what_a_dead_engine_held_is_taken_over_when_its_lease_ends(store: Store, clock: ManualClock) -> None:
@@ -153,7 +165,8 @@ def test_what_a_dead_engine_held_is_taken_over_when_its_lease_ends(store: Store,
     working = worker(store, Echo(), owner="two")
     assert not working.step()
     clock.advance(10.5)
-    assert working.step() and reads(store) == ["echo a"]
+    assert working.step()
+    assert reads(store) == ["echo a"]
 
 
 def test_an_answer_that_comes_after_a_takeover_is_dropped(store: Store, clock: ManualClock) -> None:
@@ -184,8 +197,10 @@ def test_a_turn_longer_than_its_lease_keeps_it_and_four_messages_are_answered_in
 
     writes(store, "a", 1)
     first = worker(store, Echo({"a": slow}), owner="one", lease=0.6)
-    assert first.step() and first.step()
-    assert taken == [False] and reads(store) == ["echo a", "echo b+c+d"]
+    assert first.step()
+    assert first.step()
+    assert taken == [False]
+    assert reads(store) == ["echo a", "echo b+c+d"]
     store.close()
 
 
@@ -219,8 +234,10 @@ def test_a_stopped_engine_finishes_the_turn_under_way_and_takes_no_other(store: 
     writes(store, "a", 1)
     writes(store, "b", 1, address="page-2")
     working.forever()
-    assert reads(store) == ["echo a"] and reads(store, "page-2") == []
-    assert mailbox.figures(store).waiting == 1 and not mailbox.alive(store, "engine")
+    assert reads(store) == ["echo a"]
+    assert reads(store, "page-2") == []
+    assert mailbox.figures(store).waiting == 1
+    assert not mailbox.alive(store, "engine")
 
 
 def test_an_engine_at_work_is_seen_to_live(store: Store) -> None:
@@ -251,7 +268,8 @@ def test_fragments_of_an_sms_wait_for_the_rest_and_are_one_turn(store: Store, cl
     clock.advance(1.5)
     assert not working.step()
     clock.advance(1)
-    assert working.step() and engine.seen == [("they took", "my passport")]
+    assert working.step()
+    assert engine.seen == [("they took", "my passport")]
 
 
 def test_danger_in_a_fragment_does_not_wait(store: Store, clock: ManualClock) -> None:
@@ -285,4 +303,5 @@ def test_nothing_that_was_written_is_logged_when_turns_fail(store: Store, clock:
     writes(store, "canary poison", 1)
     drain(worker(store, Echo({"poison": boom})), clock)
     out, err = capfd.readouterr()
-    assert "turn_failed" in err and "canary" not in out + err
+    assert "turn_failed" in err
+    assert "canary" not in out + err

@@ -54,7 +54,8 @@ def test_a_message_repeated_a_day_later_after_an_erasure_is_not_answered(people:
     commit(store, people.turn(), TurnOutcome(ConversationState(), erase=True))
     clock.advance(86400)
     again = people.write("erase", provider_id="U7")
-    assert again.duplicate and again.conversation_id is None
+    assert again.duplicate
+    assert again.conversation_id is None
     assert take(store, "engine-1", 10) is None
 
 
@@ -76,7 +77,8 @@ def test_after_thirty_days_of_silence_a_number_is_a_stranger(people: People, sto
     new = people.write("hi")
     turn = people.turn()
     assert new.conversation_id == turn.conversation_id != old
-    assert turn.state == ConversationState() and turn.snapshot is None
+    assert turn.state == ConversationState()
+    assert turn.snapshot is None
     assert [m.text for m in turn.messages] == ["hi"]
 
 

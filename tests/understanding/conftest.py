@@ -15,10 +15,20 @@ from bot.understanding.parts import Parts, train
 from bot.understanding.understand import Understander
 
 TEXTS: dict[tuple[str, str], list[str]] = {
-    ("report_emergency", "en"): ["he is beating me right now", "help he has a knife", "they are breaking the door", "i am bleeding and locked in"],
+    ("report_emergency", "en"): [
+        "he is beating me right now",
+        "help he has a knife",
+        "they are breaking the door",
+        "i am bleeding and locked in",
+    ],
     ("ask_cost", "en"): ["is this free of charge", "how much does the help cost", "do i have to pay you", "what does a call cost"],
     ("ask_human", "en"): ["can i talk to a person", "please call me", "i want to speak with a worker", "let me talk to someone"],
-    ("cannot_talk_now", "en"): ["he is reading my phone stop", "cannot write someone is next to me", "not now he is coming", "dont write he sees this"],
+    ("cannot_talk_now", "en"): [
+        "he is reading my phone stop",
+        "cannot write someone is next to me",
+        "not now he is coming",
+        "dont write he sees this",
+    ],
     ("stop_messages", "en"): ["unsubscribe me please", "send me no more messages", "remove my number from your list", "quit texting me"],
     ("affirm", "en"): ["yes please", "of course yes", "that is right", "yes i can"],
     ("deny", "en"): ["no thank you", "no i cannot", "not at all", "no never"],
@@ -26,7 +36,12 @@ TEXTS: dict[tuple[str, str], list[str]] = {
     ("report_emergency", "fi"): ["hän hakkaa mua nyt", "apua sillä on puukko", "ne rikkoo oven", "vuodan verta ja ovi on lukossa"],
     ("ask_cost", "fi"): ["onko tämä ilmaista", "paljonko apu maksaa", "pitääkö minun maksaa teille", "mitä soitto maksaa"],
     ("ask_human", "fi"): ["haluan puhua ihmisen kanssa", "soittakaa minulle", "saanko työntekijän", "voiko joku jutella kanssani"],
-    ("cannot_talk_now", "fi"): ["se lukee mun puhelinta lopeta", "en voi kirjoittaa joku on vieressä", "ei nyt hän tulee", "älä kirjoita se näkee"],
+    ("cannot_talk_now", "fi"): [
+        "se lukee mun puhelinta lopeta",
+        "en voi kirjoittaa joku on vieressä",
+        "ei nyt hän tulee",
+        "älä kirjoita se näkee",
+    ],
     ("stop_messages", "fi"): ["en halua enää viestejä", "poistakaa numeroni listalta", "lopettakaa viestien lähetys", "peruuta tilaus"],
     ("affirm", "fi"): ["kyllä kiitos", "joo totta kai", "pitää paikkansa", "kyllä voin"],
     ("deny", "fi"): ["ei kiitos", "en voi", "ei todellakaan", "en ikinä"],

@@ -42,7 +42,9 @@ def test_alternatives_beginnings_and_missing_words_are_understood() -> None:
 
 def test_alternatives_of_several_words_are_written_out() -> None:
     found = index("(going to|gonna) kill me")
-    assert hit(found, "he is gonna kill me") and hit(found, "going to kill me") and not hit(found, "to kill me")
+    assert hit(found, "he is gonna kill me")
+    assert hit(found, "going to kill me")
+    assert not hit(found, "to kill me")
 
 
 def test_a_thai_person_writes_without_spaces() -> None:
@@ -60,10 +62,12 @@ def test_a_pattern_with_endless_variants_is_refused() -> None:
         list(parse(" ".join(["(a b|c d|e f)"] * 6), "en", "now"))
 
 
+SEVERAL = index("he has _ knife", "beat*", "เขา _ ฆ่า")
+
+
 @given(st.text(max_size=200))
 def test_no_text_whatever_breaks_the_matching(text: str) -> None:
-    found = index("he has _ knife", "beat*", "เขา _ ฆ่า")
-    assert found.hits(views(text), {"en"}) <= {"now"}
+    assert SEVERAL.hits(views(text), {"en"}) <= {"now"}
 
 
 def test_no_word_of_a_message_stays_behind_in_spacys_memory() -> None:

@@ -1,0 +1,1 @@
+"""The people's side: one room a channel."""

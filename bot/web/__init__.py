@@ -1,0 +1,1 @@
+"""The ASGI application that mounts channels, health and metrics, and the processes that serve it."""
