@@ -10,8 +10,8 @@ from rasa_sdk import Action, FormValidationAction, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.common import HANDOFF_SLOTS, Events, effect, flags, forget, handoff, urgency
 from actions.answers import choice, is_free_text, yes_no_or_skip
+from actions.common import HANDOFF_SLOTS, Events, effect, flags, forget, handoff, urgency
 
 SKIP = "skip"
 SKIPPED_READ, SKIPPED_LATER = "no", "no"  # read: only from now on; later: do not write

@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads of two libraries fi
 import typer
 
 if TYPE_CHECKING:
+    from bot.model import Channel
     from bot.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +69,15 @@ def _settings() -> Settings:
     for name in settings.unknown(os.environ):
         _say(f"helpline: {name} is not a setting; `helpline settings` lists them all")
     return loaded
+
+
+def _channel(name: str) -> Channel:
+    from bot.model import Channel
+
+    try:
+        return Channel(name)
+    except ValueError:
+        raise Refused(f"--channel must be one of: {', '.join(known.value for known in Channel)}") from None
 
 
 @contextmanager
@@ -152,11 +162,12 @@ def chat(
 ) -> None:
     """Talk with the bot in the terminal; nothing is kept."""
     loaded = _settings()
+    door = _channel(channel)
     from bot.engine.converse import Conversations
     from bot.engine.converse_chat import talk
 
     with Conversations.open(loaded, progress=_say) as conversations:
-        talk(conversations, channel=channel, language=language, understood=understood)
+        talk(conversations, door, language, understood)
 
 
 @app.command()
@@ -233,12 +244,10 @@ def show_settings() -> None:
 def erase(channel: Annotated[str, typer.Option(help="web, telegram or sms.")]) -> None:
     """Erase a person's conversation. Write the address (number, chat id or page token) on standard input, never as an argument."""
     loaded = _settings()
+    door = _channel(channel)
     from bot import mailbox
-    from bot.model import Channel
     from bot.storage import open_store
 
-    if channel not in {known.value for known in Channel}:
-        raise Refused(f"--channel must be one of: {', '.join(known.value for known in Channel)}")
     if sys.stdin.isatty():
         _say("address:")
     address = sys.stdin.readline().strip()
@@ -246,4 +255,4 @@ def erase(channel: Annotated[str, typer.Option(help="web, telegram or sms.")]) -
         raise Refused("write the address on standard input")
     store = open_store(loaded)
     store.check()
-    print("erased" if mailbox.erase(store, channel, address) else "nothing was stored for this address")
+    print("erased" if mailbox.erase(store, door.value, address) else "nothing was stored for this address")

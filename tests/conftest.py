@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.model import LoadedModel, load_model
+if TYPE_CHECKING:
+    from tests.model import LoadedModel
 
 os.environ.setdefault("RASA_TELEMETRY_ENABLED", "false")
 _HERE = ("127.", "::1", "localhost", "0.0.0.0", "/")
@@ -35,6 +36,7 @@ def only_this_machine() -> Iterator[None]:
 def model() -> Iterator[LoadedModel]:
     """The trained model; a test that needs it skips, and says so, where the set-up has not made one. CI fails instead."""
     from bot.engine.agent_model import ModelError
+    from tests.model import load_model
 
     try:
         loaded = load_model()

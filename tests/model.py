@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.clock import SystemClock
 from bot.engine.language import LanguageNames
-from bot.engine.worker_parts import ROOT, Parts, assemble, assault_words
+from bot.engine.worker_parts import ROOT, Parts, assault_words, assemble
 from bot.settings import Settings, load
 
 

@@ -5,28 +5,19 @@ Importing this module imports Rasa (4–14 s). Whoever only needs the types impo
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("RASA_TELEMETRY_ENABLED", "false")
-os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-os.environ.setdefault("TF_INTRA_OP_PARALLELISM_THREADS", "1")
-os.environ.setdefault("TF_INTER_OP_PARALLELISM_THREADS", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-
 import importlib
 import logging
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-with warnings.catch_warnings():
+from bot.engine.agent_light import prediction_storage, without_training_helpers
+
+with warnings.catch_warnings(), without_training_helpers():
     # A filter is not enough: something below puts filters of its own in front.
     warnings.showwarning = lambda *_args, **_kwargs: None
     warnings.simplefilter("ignore")
@@ -37,6 +28,8 @@ with warnings.catch_warnings():
     from rasa.core.nlg import NaturalLanguageGenerator, TemplatedNaturalLanguageGenerator
     from rasa.core.policies.policy import PolicyPrediction
     from rasa.core.processor import MessageProcessor
+    from rasa.engine.loader import load_predict_graph_runner
+    from rasa.engine.runner.dask import DaskGraphRunner
     from rasa.shared.core.constants import ACTION_DEFAULT_FALLBACK_NAME, ACTION_LISTEN_NAME
     from rasa.shared.core.domain import Domain, SessionConfig
     from rasa.shared.core.events import ActionExecuted, Event
@@ -135,6 +128,13 @@ class WatchedNLG(NaturalLanguageGenerator):
 
 class WatchedProcessor(MessageProcessor):
     """Rasa's processor with its two silent ends recorded: a swallowed exception and the circuit breaker."""
+
+    @staticmethod
+    def _load_model(model_path: Path) -> tuple[str, Any, Any]:
+        """As Rasa's, without what only trains or understands (``bot.engine.agent_light``)."""
+        with tempfile.TemporaryDirectory() as folder:
+            metadata, runner = load_predict_graph_runner(Path(folder), Path(model_path), prediction_storage(), DaskGraphRunner)
+        return Path(model_path).name, metadata, runner
 
     async def _run_action(
         self,

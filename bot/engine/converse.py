@@ -15,7 +15,7 @@ from bot.engine.acts import FALLBACK
 from bot.engine.converse_lines import BadLine, optional_text, text_of
 from bot.engine.language import DEFAULT
 from bot.engine.turn import TurnResult
-from bot.engine.worker_parts import ROOT, Parts, assemble
+from bot.engine.worker_parts import ROOT, Parts, assemble, quieten
 from bot.mailbox import Committed, Turn
 from bot.model import Channel, Danger, Flag, Incoming, MessageKind, Reply
 from bot.settings import Settings
@@ -59,7 +59,7 @@ class Conversations:
         """Load the engine (10 to 20 s). Raises ``ModelError`` with what to do."""
         clock = SystemClock()
         parts = asyncio.run(assemble(ROOT, settings, clock, progress))
-        logs.configure(settings.log_level)  # Rasa and TensorFlow set up loggers of their own
+        quieten(settings)
         vault = Vault(SecretKeys.parse(SecretKeys.generate()))
         limits = Limits.of(settings)
         return cls(Store.throwaway(vault, clock, limits), parts)

@@ -70,7 +70,13 @@ def train(root: Path, folder: Path, progress: Progress, force: bool = False) -> 
 def _run(root: Path, folder: Path, draft: Path, progress: Progress) -> Path:
     os.environ["LOG_LEVEL"] = "ERROR"  # Rasa's progress bars read it
     os.environ["RASA_CACHE_DIRECTORY"] = str(draft.resolve() / "cache")
-    from bot.engine import agent  # sets Rasa's environment before Rasa is imported
+    from bot.engine import agent_light  # noqa: F401 - sets the environment that Rasa and TensorFlow read at import
+
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda *_args, **_kwargs: None
+        import rasa.utils.train_utils
+
+    from bot.engine import agent
 
     agent.silence()
     said = io.StringIO()

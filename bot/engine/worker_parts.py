@@ -70,6 +70,14 @@ def assault_words(root: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
+def quieten(settings: Settings) -> None:
+    """Set up logging once more after Rasa and TensorFlow have set up loggers of their own."""
+    from bot.engine.agent import silence
+
+    logs.configure(settings.log_level)
+    silence()
+
+
 async def assemble(root: Path, settings: Settings, clock: Clock, progress: Callable[[str], None]) -> Parts:
     """Load everything: 10 to 20 seconds. Raises ``ModelError`` and ``MissingPhrase`` with what to do."""
     archive = verified_archive(settings.model)

@@ -12,7 +12,7 @@ from types import FrameType
 from bot import logs
 from bot.clock import SystemClock
 from bot.engine.worker import Worker
-from bot.engine.worker_parts import ROOT, assemble
+from bot.engine.worker_parts import ROOT, assemble, quieten
 from bot.settings import Settings
 from bot.storage import open_store
 
@@ -35,7 +35,7 @@ def main(settings: Settings) -> None:
     try:
         store.check()
         parts = asyncio.run(assemble(ROOT, settings, clock, lambda line: _log.info("loading")))
-        logs.configure(settings.log_level)  # Rasa and TensorFlow set up loggers of their own
+        quieten(settings)
         worker = Worker(
             store,
             parts.engine,

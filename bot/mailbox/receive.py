@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from bot.model import Author, Incoming
+from bot.model import Incoming
 from bot.storage import Store, conversations, messages, outgoing
 from bot.storage.conversations import ConversationRow
 from bot.storage.sealed import Sealed
@@ -37,8 +37,7 @@ def receive(store: Store, incoming: Incoming) -> Received:
         sealed = Sealed.open(vault, row.id, row.wrapped)
         messages.add(tx, sealed, hashes[0], row.next_in, incoming, now)
         conversations.heard(tx, row.id, now)
-        outgoing.prolong(tx, row.id, Author.BOT, now, now + store.limits.bot_expiry)
-        outgoing.prolong(tx, row.id, Author.WORKER, now, now + store.limits.worker_expiry)
+        outgoing.prolong(tx, row.id, now, now + store.limits.bot_expiry, now + store.limits.worker_expiry)
         return Received(row.id, duplicate=False)
 
 

@@ -39,7 +39,7 @@ class Source:
 
 def _plural_index(language: str, catalog: Catalog) -> Callable[[int], int]:
     """Map a count to the index of the catalog's plural form, by the catalog's own ``Plural-Forms`` header."""
-    from gettext import c2py  # type: ignore[attr-defined]
+    from gettext import c2py
 
     function: Callable[[int], int] = c2py(catalog.plural_expr)
     return function
@@ -72,8 +72,8 @@ def read_catalog(folder: Path, language: str) -> tuple[dict[str, tuple[str, ...]
     for message in catalog:
         if not message.id or message.context is None:
             continue
-        strings = (message.string,) if isinstance(message.string, str) else tuple(message.string)
-        if all(strings):
+        strings = (message.string,) if isinstance(message.string, str) else tuple(message.string or ())
+        if strings and all(strings):
             texts[message.context] = strings
     return texts, _plural_index(language, catalog)
 

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rasa.core.nlg.generator import NaturalLanguageGenerator
+from rasa.core.nlg import TemplatedNaturalLanguageGenerator
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
@@ -21,20 +21,20 @@ from bot.settings import load
 
 CATALOGS = Path(__file__).resolve().parents[2] / "translations"
 _OWN = frozenset({"options"})
-_RESERVED = frozenset({"text", "buttons", "elements", "attachment", "image", "custom", "response", "template", "metadata"})
+_RESERVED = frozenset({"text", "buttons", "elements", "attachment", "image", "custom", "response", "template", "metadata", "domain_responses"})
 
 
-class CatalogNLG(NaturalLanguageGenerator):
+class CatalogNLG(TemplatedNaturalLanguageGenerator):
     """Looks a response up in the domain: its ``text`` is a phrase's id, its ``metadata`` may list ``options``."""
 
     def __init__(self, endpoint_config: EndpointConfig | None = None, domain: Domain | None = None) -> None:
         """Called by Rasa with the endpoint's configuration and the domain."""
-        self._responses: dict[str, list[dict[str, Any]]] = dict(domain.responses) if domain else {}
+        super().__init__(dict(domain.responses) if domain else {})  # Rasa sets `responses` once it has loaded a model
         self._phrases = Phrases.load(CATALOGS, fact_values(load(os.environ)))
 
     async def generate(self, utter_action: str, tracker: DialogueStateTracker, output_channel: str, **kwargs: Any) -> dict[str, Any]:
         """Return ``{"text", "custom": {"phrase", "options", "params"}}``. Raises ``MissingPhrase`` for an unknown response or phrase."""
-        variants = self._responses.get(utter_action)
+        variants = self.responses.get(utter_action)
         if not variants:
             raise MissingPhrase(f"the domain has no response {utter_action}")
         phrase = str(variants[0]["text"])

@@ -13,10 +13,28 @@ from sqlalchemy.engine import Connection
 from bot.model import ConversationState
 from bot.storage.sealed import Sealed, state_fields
 from bot.storage.sql import insert_new
-from bot.storage.tables import attention, conversations, erasures, handoffs, messages, outgoing, receipts
+from bot.storage.tables import Time, attention, conversations, erasures, handoffs, messages, outgoing, receipts
 from bot.vault import Vault, WrappedKey
 
 _c = conversations.c
+_p = sa.bindparam
+
+# Statements of every turn are made once: building one costs more than running it.
+_GET = sa.select(conversations).where(_c.id == _p("b_id"))
+_GET_LOCKED = _GET.with_for_update()
+_FIND = sa.select(conversations).where(_c.channel == _p("b_channel"), _c.pseudonym.in_(_p("b_names", expanding=True)))
+_FIND_LOCKED = _FIND.with_for_update()
+_BY_ID = conversations.update().where(_c.id == _p("b_id"))
+_HEARD = _BY_ID.values(last_heard_at=_p("b_at"), next_in=_c.next_in + _p("b_count"))
+_USE_OUT = _BY_ID.values(next_out=_c.next_out + _p("b_count"))
+_BY_FENCE = _BY_ID.where(_c.fence == _p("b_fence"))
+_LET_GO = _BY_FENCE.values(lease_owner=None, lease_until=_p("b_until"), fence=_c.fence + 1)  # nothing more may be done with that turn
+_EXTEND = _BY_FENCE.values(lease_until=_p("b_until"))
+LEASE_FREE = sa.or_(_c.lease_until.is_(None), _c.lease_until <= _p("b_now", type_=Time), _c.lease_until > _p("b_latest", type_=Time))
+"""Nobody holds it, at ``b_now``. A lease beyond ``b_latest`` (longer than any may be) was made before the clock was set back: it does not count."""
+
+_HOLD = _BY_FENCE.where(LEASE_FREE).values(lease_owner=_p("b_owner"), lease_until=_p("b_until"), fence=_c.fence + 1)
+_KEEP_STATE = _BY_ID.values(state=_p("b_state"), snapshot=_p("b_snapshot"), quiet=_p("b_quiet"), opted_out=_p("b_opted_out"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,15 +65,13 @@ def _row(found: Any) -> ConversationRow:
 
 def get(tx: Connection, conversation_id: str, *, lock: bool = False) -> ConversationRow | None:
     """The row by id; ``lock`` keeps it from other writers until the transaction ends."""
-    query = sa.select(conversations).where(_c.id == conversation_id)
-    found = tx.execute(query.with_for_update() if lock else query).first()
+    found = tx.execute(_GET_LOCKED if lock else _GET, {"b_id": conversation_id}).first()
     return None if found is None else _row(found)
 
 
 def find(tx: Connection, channel: str, pseudonyms: Sequence[str], *, lock: bool = False) -> ConversationRow | None:
     """The row that one of an address's pseudonyms (newest first) leads to."""
-    query = sa.select(conversations).where(_c.channel == channel, _c.pseudonym.in_(list(pseudonyms)))
-    rows = [_row(found) for found in tx.execute(query.with_for_update() if lock else query)]
+    rows = [_row(found) for found in tx.execute(_FIND_LOCKED if lock else _FIND, {"b_channel": channel, "b_names": list(pseudonyms)})]
     return min(rows, key=lambda row: list(pseudonyms).index(row.pseudonym or ""), default=None)
 
 
@@ -91,49 +107,41 @@ def rename(tx: Connection, conversation_id: str, pseudonym: str) -> None:
 
 def heard(tx: Connection, conversation_id: str, now: float) -> None:
     """Note a new message: its time, and one number used up."""
-    tx.execute(conversations.update().where(_c.id == conversation_id).values(last_heard_at=now, next_in=_c.next_in + 1))
+    heard_at(tx, conversation_id, now, 1)
 
 
 def heard_at(tx: Connection, conversation_id: str, at: float, count: int) -> None:
     """Take over from another conversation: ``count`` messages, the last of them heard at ``at``."""
-    tx.execute(conversations.update().where(_c.id == conversation_id).values(last_heard_at=at, next_in=_c.next_in + count))
+    tx.execute(_HEARD, {"b_id": conversation_id, "b_at": at, "b_count": count})
 
 
 def use_out(tx: Connection, conversation_id: str, count: int) -> None:
     """Use up ``count`` outgoing numbers."""
-    tx.execute(conversations.update().where(_c.id == conversation_id).values(next_out=_c.next_out + count))
-
-
-def lease_free(now: float, longest: float) -> Any:
-    """Nobody holds it. A lease that reaches further than any may was made before the clock was set back, and does not count."""
-    return sa.or_(_c.lease_until.is_(None), _c.lease_until <= now, _c.lease_until > now + longest)
+    tx.execute(_USE_OUT, {"b_id": conversation_id, "b_count": count})
 
 
 def hold(tx: Connection, conversation_id: str, fence: int, owner: str, now: float, until: float, longest: float) -> bool:
     """Take the lease if it is free and nobody took it since ``fence`` was read; the row's fence is then ``fence + 1``."""
-    done = tx.execute(conversations.update().where(_c.id == conversation_id, _c.fence == fence, lease_free(now, longest))
-                      .values(lease_owner=owner, lease_until=until, fence=fence + 1))
+    done = tx.execute(_HOLD, {"b_id": conversation_id, "b_fence": fence, "b_owner": owner, "b_until": until, "b_now": now, "b_latest": now + longest})
     return bool(done.rowcount == 1)
 
 
 def extend(tx: Connection, conversation_id: str, fence: int, until: float) -> bool:
     """Hold on for longer; false when somebody else has taken over."""
-    done = tx.execute(conversations.update().where(_c.id == conversation_id, _c.fence == fence).values(lease_until=until))
-    return bool(done.rowcount == 1)
+    return bool(tx.execute(_EXTEND, {"b_id": conversation_id, "b_fence": fence, "b_until": until}).rowcount == 1)
 
 
 def let_go(tx: Connection, conversation_id: str, fence: int, free_at: float | None = None) -> bool:
     """Give the lease back, at once or not before ``free_at``; false when somebody else has taken over. Locks the row."""
-    done = tx.execute(conversations.update().where(_c.id == conversation_id, _c.fence == fence).values(lease_owner=None, lease_until=free_at))
-    return bool(done.rowcount == 1)
+    return bool(tx.execute(_LET_GO, {"b_id": conversation_id, "b_fence": fence, "b_until": free_at}).rowcount == 1)
 
 
 def keep_state(tx: Connection, sealed: Sealed, state: ConversationState, snapshot: bytes | None) -> None:
     """Store what the engine carries from turn to turn; the plain columns follow it."""
-    tx.execute(conversations.update().where(_c.id == sealed.conversation_id).values(
-        state=sealed.seal_json("state", state_fields(state)),
-        snapshot=None if snapshot is None else sealed.seal("snapshot", snapshot),
-        quiet=state.quiet_since is not None, opted_out=state.opted_out_at is not None))
+    tx.execute(_KEEP_STATE, {
+        "b_id": sealed.conversation_id, "b_state": sealed.seal_json("state", state_fields(state)),
+        "b_snapshot": None if snapshot is None else sealed.seal("snapshot", snapshot),
+        "b_quiet": state.quiet_since is not None, "b_opted_out": state.opted_out_at is not None})
 
 
 def silent_since(tx: Connection, before: float, limit: int) -> list[str]:

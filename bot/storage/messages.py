@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot.model import Incoming, MessageKind, StoredMessage
-from bot.storage.conversations import lease_free
+from bot.storage.conversations import LEASE_FREE
 from bot.storage.sealed import Sealed, in_place, incoming_body
 from bot.storage.sql import insert_new
-from bot.storage.tables import conversations, messages, receipts
+from bot.storage.tables import Time, conversations, messages, receipts
 
 _m = messages.c
+_p = sa.bindparam
+
+# Made once: building a statement costs more than running it.
+_ADD = messages.insert()
+_WAITING = sa.select(messages).where(_m.conversation_id == _p("b_id"), _m.handled_at.is_(None)).order_by(_m.sequence)
+_IS_WAITING = sa.select(_m.id).where(_m.conversation_id == _p("b_id"), _m.handled_at.is_(None)).limit(1)
+_BEGIN = messages.update().where(_m.id.in_(_p("b_ids", expanding=True))).values(attempts=_m.attempts + 1)
+_UNFINISHED = sa.and_(_m.conversation_id == _p("b_id"), _m.id.in_(_p("b_ids", expanding=True)), _m.handled_at.is_(None))
+_FINISH = messages.update().where(_UNFINISHED).values(handled_at=_p("b_now"), set_aside=_p("b_reason"))
+_SIGN_OFF = receipts.update().where(receipts.c.hash.in_(sa.select(_m.receipt).where(_UNFINISHED))).values(outcome=_p("b_outcome"))
+_CANDIDATES = (sa.select(conversations.c.id, conversations.c.fence)
+               .join(messages, _m.conversation_id == conversations.c.id)
+               .where(_m.handled_at.is_(None), LEASE_FREE)
+               .group_by(conversations.c.id, conversations.c.fence, conversations.c.channel)
+               .order_by(sa.func.min(_m.id)))
 
 
 @dataclass(frozen=True)
@@ -41,9 +57,9 @@ def conversation_of(tx: Connection, hashes: Sequence[str]) -> str | None:
 
 def add(tx: Connection, sealed: Sealed, receipt: str, sequence: int, incoming: Incoming, now: float) -> int:
     """Store one message as waiting; its id."""
-    done = tx.execute(messages.insert().values(
-        conversation_id=sealed.conversation_id, receipt=receipt, sequence=sequence, kind=incoming.kind.value,
-        body=sealed.seal_json(in_place(sequence), incoming_body(incoming)), received_at=now, attempts=0, failures=0, hurry=False))
+    done = tx.execute(_ADD, {
+        "conversation_id": sealed.conversation_id, "receipt": receipt, "sequence": sequence, "kind": incoming.kind.value,
+        "body": sealed.seal_json(in_place(sequence), incoming_body(incoming)), "received_at": now, "attempts": 0, "failures": 0, "hurry": False})
     return int(done.inserted_primary_key[0])
 
 
@@ -54,19 +70,26 @@ def candidates(tx: Connection, now: float, longest: float, burst_seconds: float,
     On ``burst_channels`` one waits until ``burst_seconds`` after its newest fragment, three times that at most after its oldest,
     unless a fragment is marked to hurry. A fragment from the future (the clock was set back) does not wait.
     """
-    oldest, newest = sa.func.min(_m.received_at), sa.func.max(_m.received_at)
-    hurried = sa.func.max(sa.case((_m.hurry, 1), else_=0))
-    query = (sa.select(conversations.c.id, conversations.c.fence)
-             .join(messages, _m.conversation_id == conversations.c.id)
-             .where(_m.handled_at.is_(None), lease_free(now, longest))
-             .group_by(conversations.c.id, conversations.c.fence, conversations.c.channel)
-             .order_by(sa.func.min(_m.id)).limit(limit))
+    values: dict[str, Any] = {"b_now": now, "b_latest": now + longest}
     if conversation_id is not None:
-        query = query.where(conversations.c.id == conversation_id)
+        values["b_id"] = conversation_id
     if burst_seconds > 0:
-        query = query.having(sa.or_(conversations.c.channel.not_in(list(burst_channels)), newest <= now - burst_seconds,
-                                    oldest <= now - 3 * burst_seconds, newest > now + 1, hurried == 1))
-    return [Candidate(found.id, found.fence) for found in tx.execute(query)]
+        values.update(b_channels=list(burst_channels), b_newest=now - burst_seconds, b_oldest=now - 3 * burst_seconds, b_future=now + 1)
+    found = tx.execute(_candidates(conversation_id is not None, burst_seconds > 0, limit), values)
+    return [Candidate(row.id, row.fence) for row in found]
+
+
+@lru_cache(maxsize=16)
+def _candidates(one: bool, burst: bool, limit: int) -> Any:
+    query = _CANDIDATES.limit(limit)
+    if one:
+        query = query.where(conversations.c.id == _p("b_id"))
+    if burst:
+        oldest, newest = sa.func.min(_m.received_at), sa.func.max(_m.received_at)
+        hurried = sa.func.max(sa.case((_m.hurry, 1), else_=0))
+        query = query.having(sa.or_(conversations.c.channel.not_in(_p("b_channels", expanding=True)), newest <= _p("b_newest", type_=Time),
+                                    oldest <= _p("b_oldest", type_=Time), newest > _p("b_future", type_=Time), hurried == 1))
+    return query
 
 
 def in_burst(tx: Connection, burst_channels: Sequence[str]) -> list[tuple[str, int]]:
@@ -83,12 +106,12 @@ def hurry(tx: Connection, conversation_id: str) -> None:
 
 def waiting(tx: Connection, conversation_id: str) -> list[Any]:
     """The sealed rows of a conversation's waiting messages in order."""
-    return list(tx.execute(sa.select(messages).where(_m.conversation_id == conversation_id, _m.handled_at.is_(None)).order_by(_m.sequence)))
+    return list(tx.execute(_WAITING, {"b_id": conversation_id}))
 
 
 def begin_attempt(tx: Connection, ids: Sequence[int]) -> None:
     """Count one more turn begun for these messages."""
-    tx.execute(messages.update().where(_m.id.in_(list(ids))).values(attempts=_m.attempts + 1))
+    tx.execute(_BEGIN, {"b_ids": list(ids)})
 
 
 def count_failure(tx: Connection, ids: Sequence[int]) -> None:
@@ -98,10 +121,9 @@ def count_failure(tx: Connection, ids: Sequence[int]) -> None:
 
 def finish(tx: Connection, conversation_id: str, ids: Sequence[int], now: float, set_aside: str | None = None) -> int:
     """Give messages their final outcome, and their receipts too; how many had none before."""
-    own = sa.and_(_m.conversation_id == conversation_id, _m.id.in_(list(ids)), _m.handled_at.is_(None))
-    outcome = "handled" if set_aside is None else "set_aside"
-    tx.execute(receipts.update().where(receipts.c.hash.in_(sa.select(_m.receipt).where(own))).values(outcome=outcome))
-    return int(tx.execute(messages.update().where(own).values(handled_at=now, set_aside=set_aside)).rowcount)
+    own = {"b_id": conversation_id, "b_ids": list(ids)}
+    tx.execute(_SIGN_OFF, {**own, "b_outcome": "handled" if set_aside is None else "set_aside"})
+    return int(tx.execute(_FINISH, {**own, "b_now": now, "b_reason": set_aside}).rowcount)
 
 
 def opened(row: Any, sealed: Sealed) -> StoredMessage:
@@ -119,7 +141,7 @@ def move(tx: Connection, row: Any, old: Sealed, new: Sealed, sequence: int) -> N
 
 def is_waiting(tx: Connection, conversation_id: str) -> bool:
     """Whether a conversation has a message without an outcome."""
-    return tx.execute(sa.select(_m.id).where(_m.conversation_id == conversation_id, _m.handled_at.is_(None)).limit(1)).first() is not None
+    return tx.execute(_IS_WAITING, {"b_id": conversation_id}).first() is not None
 
 
 def waiting_pseudonyms(tx: Connection, channel: str) -> frozenset[str]:

@@ -12,9 +12,16 @@ from bot.model import Author, Reply, SendState
 from bot.storage import conversations as conversation_rows
 from bot.storage.conversations import ConversationRow
 from bot.storage.sealed import Sealed, out_place, reply_body
-from bot.storage.tables import OPEN_SENDS, conversations, outgoing
+from bot.storage.tables import OPEN_SENDS, Time, conversations, outgoing
 
 _o = outgoing.c
+_p = sa.bindparam
+
+# Made once: building a statement costs more than running it.
+_ADD = outgoing.insert()
+_PROLONG = outgoing.update().where(_o.conversation_id == _p("b_id"), _o.state == SendState.QUEUED.value, _o.expires_at > _p("b_now")).values(
+    expires_at=sa.case((_o.author == Author.WORKER.value, _p("b_worker", type_=Time)), else_=_p("b_bot", type_=Time)))
+
 CLOCK_SLACK = 60.0
 """A row written further in the future than this was written before the clock was set back: its age is unknown, so it is too old."""
 
@@ -24,19 +31,18 @@ def add(tx: Connection, sealed: Sealed, row: ConversationRow, replies: Sequence[
     """Queue messages in order behind those that are there; their sequence numbers. ``row`` must be fresh and locked."""
     sequences = tuple(range(row.next_out, row.next_out + len(replies)))
     for sequence, reply in zip(sequences, replies, strict=False):
-        tx.execute(outgoing.insert().values(
-            conversation_id=row.id, sequence=sequence, author=author.value, body=sealed.seal_json(out_place(sequence), reply_body(reply, language)),
-            state=state.value, created_at=now, expires_at=expires_at, attempts=0, next_attempt_at=now, possible_duplicate=False,
-            reply_to=reply_to, finished_at=None if state is SendState.QUEUED else now))
+        tx.execute(_ADD, {
+            "conversation_id": row.id, "sequence": sequence, "author": author.value, "body": sealed.seal_json(out_place(sequence), reply_body(reply, language)),
+            "state": state.value, "created_at": now, "expires_at": expires_at, "attempts": 0, "next_attempt_at": now, "possible_duplicate": False,
+            "reply_to": reply_to, "finished_at": None if state is SendState.QUEUED else now})
     if replies:
         conversation_rows.use_out(tx, row.id, len(replies))
     return sequences
 
 
-def prolong(tx: Connection, conversation_id: str, author: Author, now: float, expires_at: float) -> None:
-    """The person wrote again: what still waits for sending lives from that moment."""
-    tx.execute(outgoing.update().where(_o.conversation_id == conversation_id, _o.author == author.value, _o.state == SendState.QUEUED.value,
-                                       _o.expires_at > now).values(expires_at=expires_at))
+def prolong(tx: Connection, conversation_id: str, now: float, bot_until: float, worker_until: float) -> None:
+    """The person wrote again: what still waits for sending lives from that moment, by author."""
+    tx.execute(_PROLONG, {"b_id": conversation_id, "b_now": now, "b_bot": bot_until, "b_worker": worker_until})
 
 
 def cancel(tx: Connection, conversation_id: str, now: float) -> int:

@@ -8,7 +8,8 @@ import shutil
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,9 @@ class Store:
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.limits = limits if limits is not None else Limits()
         self.sqlite = url.startswith("sqlite")
-        self._folder_to_remove: Path | None = None
+        self._remove: Callable[[], object] = lambda: None
         self._scrub_due = threading.Event()
+        self._writer = threading.Lock()
         self.engine = _sqlite_engine(url, durable) if self.sqlite else _postgres_engine(url)
 
     @staticmethod
@@ -76,7 +78,7 @@ class Store:
         shm = Path("/dev/shm")  # noqa: S108 - only as the parent of a mkdtemp folder
         folder = Path(tempfile.mkdtemp(prefix="helpline-", dir=shm if os.access(shm, os.W_OK) else None))
         store = Store(f"sqlite:///{folder / 'throwaway.sqlite3'}", vault, clock, limits, durable=False)
-        store._folder_to_remove = folder
+        store._remove = weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)  # also at the end of the process
         metadata.create_all(store.engine)
         return store
 
@@ -88,10 +90,23 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """One writing transaction: all of it is kept, or none when the block raises. Raises :class:`StorageUnavailable`."""
-        with _plain_errors(), self.engine.connect() as connection:
+        with self._queue(), _plain_errors(), self.engine.connect() as connection:
             connection = connection.execution_options(helpline_writes=True)
             with connection.begin():
                 yield connection
+
+    @contextlib.contextmanager
+    def _queue(self) -> Iterator[None]:
+        """On SQLite this process's writers line up here: SQLite itself makes them sleep and try, and the unlucky ones long."""
+        if not self.sqlite:
+            yield
+            return
+        if not self._writer.acquire(timeout=BUSY_SECONDS):
+            raise StorageUnavailable("locked")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -151,8 +166,7 @@ class Store:
     def close(self) -> None:
         """Give all connections back; a throw-away store is removed."""
         self.engine.dispose()
-        if self._folder_to_remove is not None:
-            shutil.rmtree(self._folder_to_remove, ignore_errors=True)
+        self._remove()
 
 
 def open_store(settings: Settings, clock: Clock | None = None) -> Store:

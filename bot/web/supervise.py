@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from bot import logs
+from bot.mailbox import alive
 from bot.settings import Settings
-from bot.storage import open_store
+from bot.storage import StorageUnavailable, Store, open_store
+from bot.web.run import listen
 
 _log = logs.get_logger("supervise")
 
@@ -34,10 +38,12 @@ class Child:
     pause: float = _FIRST_PAUSE
     not_before: float = 0.0
     falls: int = 0
+    environ: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         # a session of its own: Ctrl-C reaches this process, which tells the children in order
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+        environ = {**os.environ, **self.environ}
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, start_new_session=True, env=environ, preexec_fn=_end_with_parent)  # noqa: S603
         self.started = time.monotonic()
 
     def look(self) -> None:
@@ -62,6 +68,12 @@ class Child:
             self.process.send_signal(number)
 
 
+def _end_with_parent() -> None:
+    """Runs in the child: when the supervisor is killed outright, Linux tells the child to end too (``prctl(PR_SET_PDEATHSIG)``)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 def children() -> tuple[Child, ...]:
     """The doors first: they accept while the engine loads."""
     return tuple(Child(name, (sys.executable, "-m", "bot", name)) for name in ("web", "engine"))
@@ -76,8 +88,9 @@ def supervise(settings: Settings, parts: tuple[Child, ...] | None = None) -> Non
     store = open_store(settings)
     store.migrate()
     store.check()
-    store.close()
-    stopping = False
+    with contextlib.closing(listen(settings)) as free:  # a taken port is told here, and 0 becomes a number that both can know
+        settings = replace(settings, port=free.getsockname()[1])
+    stopping = told = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         nonlocal stopping
@@ -87,17 +100,29 @@ def supervise(settings: Settings, parts: tuple[Child, ...] | None = None) -> Non
     parts = children() if parts is None else parts
     try:
         for part in parts:
+            part.environ["HELPLINE_PORT"] = str(settings.port)
             part.start()
         say(f"The chat page: {settings.address}/")
-        say("Ready when the engine has loaded (10 to 20 s); messages wait until then. Ctrl-C ends it.")
+        say("The engine is loading (10 to 20 s); messages wait until then. Ctrl-C ends it.")
         while not stopping:
             time.sleep(_LOOK_SECONDS)
             for part in parts:
                 part.look()
+            if not told and _engine_works(store):
+                told = True
+                say("Ready.")
     finally:
         _end(parts)
+        store.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _engine_works(store: Store) -> bool:
+    try:
+        return alive(store, "engine")
+    except StorageUnavailable:
+        return False
 
 
 def _end(parts: tuple[Child, ...]) -> None:

@@ -16,7 +16,7 @@ from bot import mailbox
 from bot.clock import ManualClock
 from bot.engine.acts import ActReader
 from bot.engine.turn import TurnEngine
-from bot.engine.worker_parts import ROOT, Parts
+from bot.engine.worker_parts import Parts
 from bot.model import Channel, Incoming, MessageKind, Reply
 from bot.storage import Limits, Store
 from bot.vault import SecretKeys, Vault

@@ -178,3 +178,21 @@ def test_parse_gives_the_fields_of_the_contract(model: LoadedModel) -> None:
     assert (out["intent"], out["danger"], out["language"]) == ("report_emergency", "now", "en")
     assert 0 <= out["confidence"] <= 1
     assert 0 <= out["language_confidence"] <= 1
+
+
+def test_a_talk_in_the_terminal_shows_replies_options_and_what_was_understood(
+    conversations: Conversations, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bot.engine.converse_chat import talk
+    from bot.model import Channel
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("what does it cost\n\nstop writing now, he is here and reads my phone\n"))
+    talk(conversations, Channel.WEB, "en", understood=True)
+    out = capsys.readouterr().out
+    assert "(en; ask_cost; danger none; no flags; no handoff)" in out
+    assert "  [1] " in out
+    assert "(no reply: quiet)" in out
+    talk_by_sms = io.StringIO("what does it cost\n")
+    monkeypatch.setattr("sys.stdin", talk_by_sms)
+    talk(conversations, Channel.SMS, "en", understood=False)
+    assert "segments)" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import sqlalchemy as sa
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
@@ -164,4 +164,7 @@ class Mailbox(RuleBasedStateMachine):
 
 
 TestMailbox = Mailbox.TestCase
-TestMailbox.settings = settings(max_examples=40, stateful_step_count=35, deadline=None)
+TestMailbox.settings = settings(
+    max_examples=40, stateful_step_count=35, deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes; the steps are short enough to read
+)

@@ -158,6 +158,21 @@ def test_a_process_that_ends_hands_its_turn_back_at_once(people: People, store: 
     assert texts(people.turn("engine-2")) == ["hi"]
 
 
+@pytest.mark.parametrize("first", ["commit", "release", "fail", "set_aside"])
+def test_a_turn_that_was_given_back_can_change_nothing_more(people: People, store: Store, first: str) -> None:
+    people.write("hi")
+    turn = people.turn()
+    acts = {
+        "commit": lambda: commit(store, turn, TurnOutcome(ConversationState(), (Reply("once"),))),
+        "release": lambda: release(store, turn), "fail": lambda: fail(store, turn), "set_aside": lambda: set_aside(store, turn, "broken", (Reply("once"),)),
+    }
+    acts[first]()
+    for act in [*acts.values(), lambda: renew(store, turn)]:
+        with pytest.raises(LeaseLost):
+            act()
+    assert len(column(store, outgoing.c.id)) == (1 if first in ("commit", "set_aside") else 0)
+
+
 def test_when_the_commit_breaks_half_way_nothing_of_the_turn_is_kept(people: People, store: Store) -> None:
     people.write("hi")
     turn = people.turn()

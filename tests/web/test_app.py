@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -188,11 +188,6 @@ def test_the_doors_import_nothing_heavy() -> None:
             "print([m for m in ('rasa', 'tensorflow', 'spacy', 'sklearn', 'numpy', 'onnxruntime', 'alembic') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=Path(__file__).parents[2])
     assert done.stdout.strip() == "[]"
-
-
-@pytest.fixture
-def doors(store: Store) -> Iterator[Doors]:
-    yield Doors(load({}), store)
 
 
 async def test_the_doors_forget_what_is_too_old_while_nobody_asks(house: House) -> None:
