@@ -231,6 +231,22 @@ def migrate() -> None:
     _say("the database is up to date")
 
 
+@app.command()
+def retain() -> None:
+    """Erase the talks whose time is over, and print how many stood there before and stand there now. The doors do this every hour."""
+    loaded = _settings()
+    from bot import mailbox
+    from bot.storage import conversations, open_store
+
+    store = open_store(loaded)
+    store.check()
+    with store.read() as tx:
+        before = conversations.count(tx)
+    erased = mailbox.retain(store)
+    with store.read() as tx:
+        print(f"conversations before {before}, erased {erased}, now {conversations.count(tx)}")
+
+
 @app.command(name="settings")
 def show_settings() -> None:
     """List every setting: name, what to write, default, what it does."""

@@ -80,7 +80,7 @@ class Settings:
     worker_expiry_minutes: float = _setting(60.0, "The same for a worker's message in an open handoff.", least=1)
     gap_minutes: float = _setting(60.0, "After this silence the bot asks \"Can you write freely now?\" before it names the subject.", least=1)
     keep_days: int = _setting(30, "Days without messages after which a talk that no worker had is erased.", least=1)
-    keep_handoff_days: int = _setting(90, "Days after a handoff was closed, after which its talk is erased.", least=1)
+    keep_handoff_days: int = _setting(90, "Days after a worker's last step and the person's last message, after which a handed-off talk is erased.", least=1)
     stranger_days: float = _setting(30.0, "After this silence an address is a stranger: a new conversation, nothing old reachable.", least=1)
     # facts that may change
     line_number: str = _setting("+358 2954 63177", "The assistance system's line, 24 h (S1).", pattern=_PHONE)

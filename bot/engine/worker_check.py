@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bot.engine.agent_model import Manifest, ModelError, fingerprint, load_understander, verified_archive
-from bot.engine.turn import SAFE
-from bot.engine.worker_parts import load_phrases
-from bot.phrases.catalog import MissingPhrase, Phrases
+from bot.phrases.catalog import MissingPhrase
+from bot.phrases.check import check_catalogs, known_facts
+from bot.phrases.facts import fact_values
+from bot.phrases.languages import load_languages
 from bot.settings import Settings, SettingsError
 from bot.storage import StorageUnavailable, StorageUnusable, open_store
 from bot.vault import VaultError
@@ -47,10 +48,11 @@ def _data(root: Path) -> None:
 
 
 def _catalogs(root: Path, settings: Settings) -> None:
-    phrases: Phrases = load_phrases(root, settings)
-    for code in phrases.languages:
-        for form in ("full", "short"):
-            phrases.text(SAFE, code, form)
+    wrong = check_catalogs(root / "translations", fact_values(settings), known_facts(root / "docs" / "facts.md"))
+    if wrong:
+        more = "" if len(wrong) == 1 else f" (and {len(wrong) - 1} more: `python -m bot.phrases.check`)"
+        raise _Problem(f"{wrong[0]}{more}")
+    for code in load_languages(root / "translations"):
         for part in ("nlu", "danger", "keywords"):
             if not (root / "data" / part / f"{code}.yml").is_file():
                 raise _Problem(f"language {code} is in translations/languages.toml but data/{part}/{code}.yml is missing")

@@ -27,7 +27,7 @@ def erase(store: Store, channel: str, address: str) -> bool:
 
 
 def retain(store: Store) -> int:
-    """Erase talks of which nothing was heard for ``store.limits.keep`` seconds and that no worker had; how many.
+    """Erase talks of which nothing was heard for ``store.limits.keep`` seconds, ``keep_handed`` where a worker was asked for; how many.
 
     Call it only with a clock that can be trusted: see :class:`bot.clock.Steady`.
     """
@@ -35,7 +35,7 @@ def retain(store: Store) -> int:
     while True:
         with store.write() as tx:
             now = store.clock.now()
-            found = conversations.silent_since(tx, now - store.limits.keep, _AT_ONCE)
+            found = conversations.silent_since(tx, now - store.limits.keep, now - store.limits.keep_handed, _AT_ONCE)
             for conversation_id in found:
                 conversations.destroy(tx, conversation_id, store.vault.receipt(_LEDGER, conversation_id), now)
         erased += len(found)

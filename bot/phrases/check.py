@@ -138,3 +138,20 @@ def _check_lengths(code: str, context: str, phrases: Phrases, short_labels: dict
         yield Problem(code, context, f"takes {segments} SMS segments; at most {SHORT_SEGMENTS}, so that its choices fit within {MAX_SEGMENTS}")
 
 
+def main() -> None:
+    """``python -m bot.phrases.check``: print every problem; exit 1 when there is one."""
+    import os
+    import sys
+
+    from bot.phrases.facts import fact_values
+    from bot.settings import load
+
+    root = Path(__file__).resolve().parents[2]
+    found = check_catalogs(root / "translations", fact_values(load(os.environ)), known_facts(root / "docs" / "facts.md"))
+    for problem in found:
+        print(problem)  # noqa: T201 - the command's output
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -144,12 +144,19 @@ def keep_state(tx: Connection, sealed: Sealed, state: ConversationState, snapsho
         "b_quiet": state.quiet_since is not None, "b_opted_out": state.opted_out_at is not None})
 
 
-def silent_since(tx: Connection, before: float, limit: int) -> list[str]:
-    """Ids of conversations not heard of since ``before``, that no worker had and that nobody holds or waits in."""
+def count(tx: Connection) -> int:
+    """How many conversations there are."""
+    return int(tx.execute(sa.select(sa.func.count()).select_from(_c)).scalar_one())
+
+
+def silent_since(tx: Connection, before: float, handed_before: float, limit: int) -> list[str]:
+    """Ids of conversations to let go: not heard of since ``before`` and never handed over, or handed over, not heard of and not changed by
+    a worker since ``handed_before``. One that an engine holds, or in which a message waits, is left."""
     asked = sa.exists().where(handoffs.c.conversation_id == _c.id)
+    lately = sa.exists().where(handoffs.c.conversation_id == _c.id, handoffs.c.changed_at >= handed_before)
     waits = sa.exists().where(messages.c.conversation_id == _c.id, messages.c.handled_at.is_(None))
-    query = sa.select(_c.id).where(_c.last_heard_at < before, sa.not_(asked), sa.not_(waits), _c.lease_owner.is_(None)).limit(limit)
-    return list(tx.execute(query).scalars())
+    over = sa.or_(sa.and_(sa.not_(asked), _c.last_heard_at < before), sa.and_(asked, sa.not_(lately), _c.last_heard_at < handed_before))
+    return list(tx.execute(sa.select(_c.id).where(over, sa.not_(waits), _c.lease_owner.is_(None)).limit(limit)).scalars())
 
 
 def destroy(tx: Connection, conversation_id: str, ledger_hash: str, now: float) -> None:

@@ -47,12 +47,14 @@ class Limits:
     worker_expiry: float = 3600.0
     stranger: float = 30 * 86400.0
     keep: float = 30 * 86400.0
+    keep_handed: float = 90 * 86400.0
     longest_lease: float = 15.0
 
     @staticmethod
     def of(settings: Settings) -> Limits:
         return Limits(bot_expiry=settings.bot_expiry_minutes * 60, worker_expiry=settings.worker_expiry_minutes * 60,
-                      stranger=settings.stranger_days * 86400, keep=settings.keep_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds))
+                      stranger=settings.stranger_days * 86400, keep=settings.keep_days * 86400.0,
+                      keep_handed=settings.keep_handoff_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds))
 
 
 class Store:

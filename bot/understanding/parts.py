@@ -19,7 +19,7 @@ import numpy.typing as npt
 from bot.understanding import notation
 from bot.understanding.base import FloatArray, SentenceEncoder
 from bot.understanding.classifier import FLAGS, GRADES, Classifier, Raw, Targets, fit_join, grams
-from bot.understanding.corpus import Example
+from bot.understanding.corpus import Example, held_from_fitting
 from bot.understanding.grader import Grader
 from bot.understanding.heads import Sizes
 from bot.understanding.keywords import Keywords
@@ -30,6 +30,7 @@ from bot.understanding.scripts import language_script
 
 VERSION = "1"
 FOLDS = 3
+FEW = 600
 TRAINING_CODE = "classifier corpus encoder grader heads keywords language ngrams normalise notation parts patterns romanise scripts seeds".split()
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -102,20 +103,33 @@ def out_of_fold(
     return Raw(network, machines), part
 
 
+def unseen(
+    examples: Sequence[Example], seen: Sequence[Views], vectors: FloatArray, targets: Targets, intents: Sequence[str]
+) -> tuple[Raw, npt.NDArray[np.int64]]:
+    """What the classifier says of texts that neither it nor the fitted encoder has seen, and which they are; of all, in folds, where these are few."""
+    held = np.array([held_from_fitting(e.text) for e in examples], bool)
+    judged, rest = np.flatnonzero(held), np.flatnonzero(~held)
+    if len(judged) < FEW:
+        raw, _ = out_of_fold(examples, seen, vectors, intents)
+        return raw, np.arange(len(examples))
+    model = Classifier.train(intents, [seen[i] for i in rest], vectors[rest], targets.at(rest))
+    return model.raw([seen[i] for i in judged], vectors[judged]), judged
+
+
 def train(examples: Sequence[Example], encoder: SentenceEncoder, data: Path) -> Parts:
     """All parts from examples and the pattern and keyword files under ``data``. About a minute for 20,000 texts, embedding apart."""
     seen = [views(e.text) for e in examples]
     vectors = encoder.embed([v.clean for v in seen])
     intents = sorted({e.intent for e in examples})
     targets = targets_of(examples, intents)
-    raw, _ = out_of_fold(examples, seen, vectors, intents)
-    join = fit_join(raw, targets, sizes_of(intents))
+    raw, judged = unseen(examples, seen, vectors, targets, intents)
+    join = fit_join(raw, targets.at(judged), sizes_of(intents))
     classifier = Classifier.train(intents, seen, vectors, targets, join=join)
     patterns = read_patterns(data / "danger")
     known = known_words(examples, seen)
     index = PatternIndex(patterns, known)
-    hits = [index.hits(v, {e.language, "en"}) for v, e in zip(seen, examples, strict=False)]
-    grader = Grader.train(raw, classifier, targets, hits)
+    hits = [index.hits(seen[i], {examples[i].language, "en"}) for i in judged]
+    grader = Grader.train(raw, classifier, targets.at(judged), hits)
     return Parts(LanguageModel.train(examples), classifier, grader, Keywords.read(data / "keywords"), patterns, known)
 
 

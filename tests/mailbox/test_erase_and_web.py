@@ -219,6 +219,16 @@ def test_a_talk_that_no_worker_had_is_erased_after_thirty_silent_days(people: Pe
     assert not erase(store, "web", TOKEN)
 
 
+def test_a_talk_that_was_handed_over_is_kept_ninety_days_after_the_last_word(people: People, store: Store, clock: ManualClock) -> None:
+    people.write("to a worker", "b" * 64, Channel.WEB)
+    commit(store, people.turn(), TurnOutcome(ConversationState(), handoff=HandoffChange()))
+    clock.advance(90 * 86400 - 1)
+    assert retain(store) == 0
+    clock.advance(2)
+    assert retain(store) == 1
+    assert rows(store)["conversations"] == 0
+
+
 def test_a_message_for_the_page_says_its_language(people: People, store: Store) -> None:
     commit(store, web(people, "hi"), TurnOutcome(ConversationState(language="ar"), (Reply("one"),)))
     assert web_fetch(store, TOKEN, 0).messages[0].language == "ar"
