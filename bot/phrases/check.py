@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tomli
+import yaml
 from babel.messages.pofile import read_po
 
 from bot.phrases.catalog import PLACEHOLDER, SOURCE, Phrases, Source, read_catalog, read_source
@@ -54,6 +55,17 @@ def check_catalogs(folder: Path, facts: Mapping[str, str], fact_ids: frozenset[s
     phrases = Phrases.load(folder, facts)
     for code in languages:
         problems += _check_language(folder, code, source, phrases, tuple(subject.get(code, ())))
+    return problems
+
+
+def check_erase_words(folder: Path, keywords: Path) -> list[Problem]:
+    """The word that people are told to write in order to erase must be one that is understood: in ``data/keywords`` under ``erase``."""
+    problems = []
+    for code in load_languages(folder):
+        word = read_catalog(folder, code)[0].get("word.erase", ("",))[0]
+        table = yaml.load((keywords / f"{code}.yml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - strings only
+        if word.casefold() not in {str(one).casefold() for one in table.get("erase") or ()}:
+            problems.append(Problem(code, "word.erase", f"is not under erase in data/keywords/{code}.yml"))
     return problems
 
 
@@ -148,6 +160,7 @@ def main() -> None:
 
     root = Path(__file__).resolve().parents[2]
     found = check_catalogs(root / "translations", fact_values(load(os.environ)), known_facts(root / "docs" / "facts.md"))
+    found += check_erase_words(root / "translations", root / "data" / "keywords")
     for problem in found:
         print(problem)  # noqa: T201 - the command's output
     sys.exit(bool(found))
