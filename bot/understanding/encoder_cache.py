@@ -6,11 +6,15 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from bot.understanding.base import FloatArray, SentenceEncoder
+
+
+PART = 512
 
 
 def _key(text: str) -> int:
@@ -47,12 +51,22 @@ class CachedEncoder:
         keys = [_key(t) for t in texts]
         new = {k: t for k, t in zip(keys, texts, strict=False) if k not in self._known}
         if new:
-            fresh = self._inner.embed(list(new.values())).astype(np.float16)
+            fresh = self._embed_new(list(new.values())).astype(np.float16)
             base = len(self._vectors)
             self._vectors = np.concatenate([self._vectors, fresh])
             self._known.update({k: base + i for i, k in enumerate(new)})
             self._save()
         return self._vectors[[self._known[k] for k in keys]].astype(np.float32)
+
+    def _embed_new(self, texts: list[str]) -> FloatArray:
+        """On all processors: the encoder works outside Python's lock, so threads are enough. Texts of like length go together."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        parts = [order[i : i + PART] for i in range(0, len(order), PART)]
+        result = np.empty((len(texts), self.dim), np.float32)
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for part, vectors in zip(parts, pool.map(lambda part: self._inner.embed([texts[i] for i in part]), parts), strict=True):
+                result[part] = vectors
+        return result
 
     def _save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

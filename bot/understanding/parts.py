@@ -9,12 +9,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from bot.understanding import notation
 from bot.understanding.base import FloatArray, SentenceEncoder
@@ -103,17 +105,11 @@ def out_of_fold(
     return Raw(network, machines), part
 
 
-def unseen(
-    examples: Sequence[Example], seen: Sequence[Views], vectors: FloatArray, targets: Targets, intents: Sequence[str]
-) -> tuple[Raw, npt.NDArray[np.int64]]:
-    """What the classifier says of texts that neither it nor the fitted encoder has seen, and which they are; of all, in folds, where these are few."""
-    held = np.array([held_from_fitting(e.text) for e in examples], bool)
-    judged, rest = np.flatnonzero(held), np.flatnonzero(~held)
-    if len(judged) < FEW:
-        raw, _ = out_of_fold(examples, seen, vectors, intents)
-        return raw, np.arange(len(examples))
-    model = Classifier.train(intents, [seen[i] for i in rest], vectors[rest], targets.at(rest))
-    return model.raw([seen[i] for i in judged], vectors[judged]), judged
+def unseen(seen: Sequence[Views], vectors: FloatArray, targets: Targets, intents: Sequence[str], features: csr_matrix, judged: npt.NDArray[Any]) -> Raw:
+    """What the classifier says of texts that neither it nor the fitted encoder has seen."""
+    rest = np.setdiff1d(np.arange(len(seen)), judged)
+    model = Classifier.train(intents, [seen[i] for i in rest], vectors[rest], targets.at(rest), features=features[rest])
+    return model.raw([seen[i] for i in judged], vectors[judged])
 
 
 def train(examples: Sequence[Example], encoder: SentenceEncoder, data: Path) -> Parts:
@@ -122,9 +118,15 @@ def train(examples: Sequence[Example], encoder: SentenceEncoder, data: Path) -> 
     vectors = encoder.embed([v.clean for v in seen])
     intents = sorted({e.intent for e in examples})
     targets = targets_of(examples, intents)
-    raw, judged = unseen(examples, seen, vectors, targets, intents)
-    join = fit_join(raw, targets.at(judged), sizes_of(intents))
-    classifier = Classifier.train(intents, seen, vectors, targets, join=join)
+    features = grams(seen)
+    judged = np.flatnonzero([held_from_fitting(e.text) for e in examples])
+    few = len(judged) < FEW
+    with ThreadPoolExecutor(2) as pool:  # numpy and liblinear work outside Python's lock
+        whole = pool.submit(Classifier.train, intents, seen, vectors, targets, features=features)
+        judged = np.arange(len(examples)) if few else judged
+        part = pool.submit(lambda: out_of_fold(examples, seen, vectors, intents)[0] if few else unseen(seen, vectors, targets, intents, features, judged))
+        classifier, raw = whole.result(), part.result()
+    classifier.join = fit_join(raw, targets.at(judged), sizes_of(intents))
     patterns = read_patterns(data / "danger")
     known = known_words(examples, seen)
     index = PatternIndex(patterns, known)
