@@ -33,7 +33,7 @@ def says(page: Page, text: str) -> None:
 
 
 def answers(page: Page) -> Any:
-    return page.locator("#log li:not(.own) .text")
+    return page.locator("#log .message:not(.own) .text")
 
 
 def test_a_person_without_papers_is_answered_in_the_page(page: Page) -> None:
@@ -68,7 +68,7 @@ def test_a_message_written_without_connection_is_sent_once_when_it_is_back(page:
     page.context.set_offline(False)
     expect(answers(page).last).to_contain_text("costs nothing", timeout=40_000)
     page.wait_for_timeout(1500)
-    assert page.locator("#log li:not(.own)", has_text="costs nothing").count() == 1
+    assert page.locator("#log .message:not(.own)", has_text="costs nothing").count() == 1
 
 
 def test_escape_twice_replaces_the_page_and_leaves_nothing_of_the_talk(page: Page, helpline: str) -> None:
@@ -81,7 +81,7 @@ def test_escape_twice_replaces_the_page_and_leaves_nothing_of_the_talk(page: Pag
     page.wait_for_url("https://**", timeout=10_000)
     assert left
     page.go_back()
-    assert page.locator("#log li").count() == 0
+    assert page.locator("#log .message").count() == 0
 
 
 def test_a_reload_shows_nothing_of_what_was_said(page: Page) -> None:
@@ -89,7 +89,7 @@ def test_a_reload_shows_nothing_of_what_was_said(page: Page) -> None:
     expect(answers(page).last).to_be_visible(timeout=ANSWER_SECONDS)
     page.reload()
     page.wait_for_timeout(1000)
-    assert page.locator("#log li").count() == 0
+    assert page.locator("#log .message").count() == 0
     stored = page.evaluate("JSON.stringify([Object.entries(sessionStorage), Object.entries(localStorage), document.cookie])")
     assert "passport" not in stored
 

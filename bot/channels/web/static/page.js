@@ -104,8 +104,8 @@
     }
   }
   function bubble(who, text, own, direction, tongue) {
-    const item = document.createElement("li");
-    if (own) item.className = "own";
+    const item = document.createElement("div");
+    item.className = own ? "message own" : "message";
     const speaker = document.createElement("span");
     speaker.className = "hear";
     speaker.textContent = who + ": ";
@@ -163,6 +163,7 @@
       }
       for (const place of document.querySelectorAll("[data-label]")) place.textContent = strings[place.dataset.label];
       log.setAttribute("aria-label", strings.log);
+      form.setAttribute("aria-label", strings.write);
       byId("draft").hidden = !found.draft;
     } catch { /* the old words stay */ }
   }
