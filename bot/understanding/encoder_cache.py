@@ -13,7 +13,6 @@ import numpy as np
 
 from bot.understanding.base import FloatArray, SentenceEncoder
 
-
 PART = 512
 
 
