@@ -75,6 +75,8 @@ def _model(root: Path, settings: Settings) -> None:
 def _database(settings: Settings) -> None:
     store = open_store(settings)
     try:
+        if store.sqlite:
+            store.migrate()  # as `helpline run` does
         store.check()
     finally:
         store.close()
