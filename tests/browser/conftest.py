@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SEEN = ROOT / "var" / "screenshots"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium; a skip that says so where there is none, an error in CI."""
     path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
@@ -34,7 +34,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def helpline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """``helpline run`` on a free port; yields its address once doors and engine work."""
     if not (ROOT / "models").exists():
