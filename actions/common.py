@@ -19,6 +19,8 @@ HANDOFF_SLOTS = (
     "handoff_read",
     "handoff_later",
 )
+# What the handoff form leaves behind: its answers, and that it was said who runs the service.
+HANDOFF_MEMORY = (*HANDOFF_SLOTS, "handoff_told")
 CHECK_SLOTS = ("check_papers", "check_pay", "check_threats", "check_movement", "check_deceived", "check_sex", "check_hours")
 
 # The priorities of a handoff, as in bot.model.Priority (actions import nothing of the engine's rooms below phrases).
@@ -47,7 +49,7 @@ def ask(question: str) -> Effect:
 
 def leave_forms() -> Events:
     """Leave any form at once and forget its answers. Danger and quiet never wait for a form."""
-    return [ActiveLoop(None), SlotSet("requested_slot", None), *[SlotSet(slot, None) for slot in (*HANDOFF_SLOTS, "handoff_told", *CHECK_SLOTS)]]
+    return [ActiveLoop(None), SlotSet("requested_slot", None), *forget((*HANDOFF_MEMORY, *CHECK_SLOTS))]
 
 
 def forget(slots: tuple[str, ...]) -> Events:

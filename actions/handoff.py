@@ -11,7 +11,7 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.answers import choice, is_free_text, yes_no_or_skip
-from actions.common import HANDOFF_SLOTS, Events, effect, flags, forget, handoff, urgency
+from actions.common import HANDOFF_MEMORY, HANDOFF_SLOTS, Events, effect, flags, forget, handoff, urgency
 
 SKIP = "skip"
 SKIPPED_READ, SKIPPED_LATER = "no", "no"  # read: only from now on; later: do not write
@@ -172,7 +172,7 @@ class ActionHandoffDone(Action):
             dispatcher.utter_message(response="utter_handoff_done_self")
         elif how:
             dispatcher.utter_message(response="utter_handoff_done_write" if tracker.get_slot("staffed") else "utter_handoff_done_self")
-        return [effect({"kind": "answers", "answers": answers}), *forget((*HANDOFF_SLOTS, "handoff_told"))]
+        return [effect({"kind": "answers", "answers": answers}), *forget(HANDOFF_MEMORY)]
 
 
 def parse_number(text: str) -> Optional[str]:

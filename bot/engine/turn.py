@@ -37,7 +37,6 @@ PERSON_NAMES_SUBJECT = frozenset({"ask_what_is_trafficking", "ask_who_trafficker
 OBEYED = frozenset({"stop_messages", "delete_conversation", "change_language", "cannot_talk_now", "report_emergency"})
 NO_PENDING = frozenset({"greet", "goodbye", "thank", "affirm", "deny", FALLBACK, "out_of_scope"})
 CONFUSING = frozenset({FALLBACK, "out_of_scope"})
-FORM_QUESTIONS = ("handoff_", "check_")
 
 
 class Talk(Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.engine.agent_model import Manifest, ModelError, fingerprint, load_understander, verified_archive
 from bot.phrases.catalog import MissingPhrase
-from bot.phrases.check import check_catalogs, check_erase_words, known_facts
+from bot.phrases.check import check_repository
 from bot.phrases.facts import fact_values
 from bot.phrases.languages import load_languages
 from bot.settings import Settings, SettingsError
@@ -48,8 +48,7 @@ def _data(root: Path) -> None:
 
 
 def _catalogs(root: Path, settings: Settings) -> None:
-    wrong = check_catalogs(root / "translations", fact_values(settings), known_facts(root / "docs" / "facts.md"))
-    wrong += check_erase_words(root / "translations", root / "data" / "keywords")
+    wrong = check_repository(root, fact_values(settings))
     if wrong:
         more = "" if len(wrong) == 1 else f" (and {len(wrong) - 1} more: `python -m bot.phrases.check`)"
         raise _Problem(f"{wrong[0]}{more}")

@@ -50,12 +50,18 @@ def check_catalogs(folder: Path, facts: Mapping[str, str], fact_ids: frozenset[s
     for code in languages:
         if not (folder / f"{code}.po").exists():
             problems.append(Problem(code, "catalog", f"translations/{code}.po is missing"))
-    if problems and any(problem.context == "catalog" for problem in problems):
+    if any(problem.context == "catalog" for problem in problems):
         return problems
     phrases = Phrases.load(folder, facts)
     for code in languages:
         problems += _check_language(folder, code, source, phrases, tuple(subject.get(code, ())))
     return problems
+
+
+def check_repository(root: Path, facts: Mapping[str, str]) -> list[Problem]:
+    """All checks of a whole copy of the repository at ``root``."""
+    catalogs = root / "translations"
+    return [*check_catalogs(catalogs, facts, known_facts(root / "docs" / "facts.md")), *check_erase_words(catalogs, root / "data" / "keywords")]
 
 
 def check_erase_words(folder: Path, keywords: Path) -> list[Problem]:
@@ -159,8 +165,7 @@ def main() -> None:
     from bot.settings import load
 
     root = Path(__file__).resolve().parents[2]
-    found = check_catalogs(root / "translations", fact_values(load(os.environ)), known_facts(root / "docs" / "facts.md"))
-    found += check_erase_words(root / "translations", root / "data" / "keywords")
+    found = check_repository(root, fact_values(load(os.environ)))
     for problem in found:
         print(problem)  # noqa: T201 - the command's output
     sys.exit(bool(found))
