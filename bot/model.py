@@ -127,6 +127,9 @@ class Incoming:
 
     ``provider_id`` is unique within its channel; ``address`` is where replies go (a phone number, a chat id, a page's
     token). ``hint`` is a guess of the language (Telegram's ``language_code``, the page's choice, the number's country).
+    ``reference`` is what the provider calls this message where it can delete or redact it later (Telegram's message id, an SMS's SID).
+    ``edited``: a message that was sent before, as it reads now. ``sent_at``: when the person sent it, as far as the provider says (seconds
+    since the epoch, UTC): what arrives late is not answered as if it were new.
     """
 
     channel: Channel
@@ -136,6 +139,9 @@ class Incoming:
     text: str = ""
     button: str | None = None
     hint: str | None = None
+    reference: str | None = None
+    edited: bool = False
+    sent_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,7 @@ class StoredMessage:
     button: str | None
     hint: str | None
     received_at: float
+    edited: bool = False
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,10 @@ class Vault:
         """Undo :meth:`encrypt`. Raises :class:`VaultError`."""
         return _open(data_key, sealed, associated)
 
+    def token(self, data_key: bytes, *parts: str) -> str:
+        """A short name (16 characters, base64url) that only the holder of ``data_key`` can make or check: tells nothing of ``parts``."""
+        return base64.urlsafe_b64encode(bytes.fromhex(_name(_derive(data_key, b"token"), *parts))[:12]).decode("ascii")
+
     def pseudonym(self, channel: str, address: str) -> str:
         """The keyed name of an address, 64 hex digits, under the newest naming key."""
         return self.pseudonyms(channel, address)[0]

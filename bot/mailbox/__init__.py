@@ -8,6 +8,7 @@ from bot.mailbox import outbox
 from bot.mailbox.changes import Changes
 from bot.mailbox.erasing import erase, retain
 from bot.mailbox.life import Figures, alive, beat, figures, stop_beating
+from bot.mailbox.owed import RETRY_SECONDS, mark_of, off, owed, set_mark, settled
 from bot.mailbox.receive import Received, receive
 from bot.mailbox.turns import (
     Committed,
@@ -28,7 +29,7 @@ from bot.mailbox.turns import (
 from bot.mailbox.web import Fetched, OutgoingMessage, web_fetch, web_news
 
 __all__ = [
-    "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Turn", "TurnOutcome",
-    "alive", "beat", "commit", "erase", "fail", "figures", "hurry", "in_burst", "outbox", "receive", "release", "renew", "retain", "set_aside",
-    "stop_beating", "take", "web_fetch", "web_news",
+    "RETRY_SECONDS", "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Turn", "TurnOutcome",
+    "alive", "beat", "commit", "erase", "fail", "figures", "hurry", "in_burst", "mark_of", "off", "outbox", "owed", "receive", "release", "renew", "retain",
+    "set_aside", "set_mark", "settled", "stop_beating", "take", "web_fetch", "web_news",
 ]

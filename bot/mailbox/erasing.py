@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
-from bot.storage import Store, conversations, messages
+from bot.model import Channel
+from bot.storage import Store, chores, conversations, messages, outgoing
 from bot.storage.conversations import ConversationRow
 from bot.storage.sealed import Sealed
+from bot.vault import VaultError
 
 _LEDGER = "erasure"
 _AT_ONCE = 100
+DELETABLE = {Channel.TELEGRAM.value: 47.5 * 3600, Channel.SMS.value: 400 * 86400.0}
+"""How long a provider can still delete a message, in seconds. Telegram: below 48 h, both sides' in a private chat (Bot API, ``deleteMessages``).
+Twilio keeps messages 400 days at most."""
+
+DELETE_AT_ONCE = 100
+"""The most that Telegram deletes in one request."""
 
 
 def erase(store: Store, channel: str, address: str) -> bool:
@@ -21,9 +29,26 @@ def erase(store: Store, channel: str, address: str) -> bool:
         row = conversations.find(tx, channel, store.vault.pseudonyms(channel, address), lock=True)
         if row is None:
             return False
-        conversations.destroy(tx, row.id, store.vault.receipt(_LEDGER, row.id), store.clock.now())
+        now = store.clock.now()
+        _forget_at_provider(store, tx, row, now)
+        conversations.destroy(tx, row.id, store.vault.receipt(_LEDGER, row.id), now)
     store.scrub()
     return True
+
+
+def _forget_at_provider(store: Store, tx: Connection, row: ConversationRow, now: float) -> None:
+    """Put down what the provider must still delete: it cannot be read any more once the conversation is gone."""
+    window = DELETABLE.get(row.channel)
+    if window is None:
+        return
+    try:
+        sealed = Sealed.open(store.vault, row.id, row.wrapped)
+    except VaultError:
+        return  # its key is gone already: nobody can read what is to be deleted
+    references = [*messages.references(tx, sealed, now - window), *outgoing.references(tx, sealed, now - window)]
+    for start in range(0, len(references), DELETE_AT_ONCE):
+        body = {"address": sealed.unseal_json("address", row.address), "references": references[start : start + DELETE_AT_ONCE]}
+        chores.add(tx, store.vault, row.channel, "delete", body, now, now + window)
 
 
 def retain(store: Store) -> int:
@@ -37,6 +62,9 @@ def retain(store: Store) -> int:
             now = store.clock.now()
             found = conversations.silent_since(tx, now - store.limits.keep, now - store.limits.keep_handed, _AT_ONCE)
             for conversation_id in found:
+                row = conversations.get(tx, conversation_id)
+                if row is not None:
+                    _forget_at_provider(store, tx, row, now)
                 conversations.destroy(tx, conversation_id, store.vault.receipt(_LEDGER, conversation_id), now)
         erased += len(found)
         if len(found) < _AT_ONCE:
@@ -64,6 +92,7 @@ def erase_within(store: Store, tx: Connection, row: ConversationRow, now: float,
         new = Sealed.open(store.vault, fresh.id, fresh.wrapped)
         for sequence, message in enumerate(later, start=1):
             messages.move(tx, message, old, new, sequence)
+    _forget_at_provider(store, tx, row, now)
     conversations.destroy(tx, row.id, store.vault.receipt(_LEDGER, row.id), now)
     if fresh is None:
         return None

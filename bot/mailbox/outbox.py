@@ -7,15 +7,22 @@ first; a bot's reply may then be sent once more, marked as a possible duplicate,
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 
+from sqlalchemy.engine import Connection
+
+from bot.mailbox.erasing import DELETABLE
 from bot.model import Author, Channel, Reply, SendState
-from bot.storage import Store, conversations, ledger, outgoing
-from bot.storage.sealed import Sealed, out_place, reply_of
+from bot.storage import Store, chores, conversations, ledger, outgoing
+from bot.storage.sealed import Sealed, out_place, reference_place, reply_of
 from bot.vault import VaultError, WrappedKey
 
 CLAIM_SECONDS = 12.0
 """How long a sender has for one attempt, before the message counts as doubtful; with its poll below the 15 s of a take-over."""
+
+REMEMBERED_BUTTONS = 40
+"""Buttons on so many of the last messages still work."""
 
 _FIRST_RETRY = 2.0
 _LONGEST_RETRY = 60.0
@@ -29,7 +36,8 @@ class NotSent(Exception):
 class Outgoing:
     """One message under way to ``address``. ``attempt`` counts from 1; only the newest attempt can be marked.
 
-    ``doubtful``: an earlier attempt may have gone out; sending again makes a possible duplicate. Never log ``address`` or ``reply``.
+    ``doubtful``: an earlier attempt may have gone out; sending again makes a possible duplicate. ``tokens`` are opaque names for the
+    reply's buttons, in their order, which :func:`pressed` reads back. Never log ``address`` or ``reply``.
     """
 
     id: int
@@ -42,6 +50,8 @@ class Outgoing:
     attempt: int
     doubtful: bool
     expires_at: float
+    created_at: float
+    tokens: tuple[str, ...] = ()
 
 
 def put(store: Store, conversation_id: str, author: Author, reply: Reply, language: str | None = None) -> int:
@@ -85,7 +95,8 @@ def due(store: Store, channel: Channel, owner: str, limit: int = 20) -> tuple[Ou
                 ledger.attend(tx, "unreadable", row.conversation_id, now)
                 continue
             claimed.append(Outgoing(row.id, row.conversation_id, row.sequence, Author(row.author), channel, address, reply, row.attempts + 1,
-                                    doubtful=lapsed or row.possible_duplicate, expires_at=row.expires_at))
+                                    doubtful=lapsed or row.possible_duplicate, expires_at=row.expires_at, created_at=row.created_at,
+                                    tokens=tuple(store.vault.token(sealed.data_key, str(row.sequence), button.id) for button in reply.buttons)))
     return tuple(claimed)
 
 
@@ -102,7 +113,8 @@ def mark(store: Store, message: Outgoing, state: SendState, *, provider_id: str 
         values: dict[str, object] = {"claimed_by": None, "claimed_until": None, "reason": None if reason is None else ledger.code(reason)}
         if state is SendState.SENT:
             values.update(state=state.value, finished_at=now, possible_duplicate=message.doubtful,
-                          provider_hash=None if provider_id is None else store.vault.receipt(message.channel.value, provider_id))
+                          provider_hash=None if provider_id is None else store.vault.receipt(message.channel.value, provider_id),
+                          reference=None if provider_id is None else _reference(store, tx, message, provider_id))
         elif state is SendState.QUEUED:
             pause = min(_FIRST_RETRY * 2 ** (message.attempt - 1), _LONGEST_RETRY) if retry_after is None else retry_after
             values.update(state=state.value, next_attempt_at=now + pause, possible_duplicate=message.doubtful)
@@ -112,7 +124,34 @@ def mark(store: Store, message: Outgoing, state: SendState, *, provider_id: str 
             values.update(state=state.value, finished_at=now)
         else:
             raise ValueError(f"a sender does not mark {state.value}")
-        return outgoing.settle(tx, message.id, message.attempt, values, (SendState.SENDING,))
+        kept = outgoing.settle(tx, message.id, message.attempt, values, (SendState.SENDING,))
+        if not kept and provider_id is not None and message.channel.value in DELETABLE and outgoing.get(tx, message.id) is None:
+            # erased while it was under way: it must not stay at the provider either
+            body = {"address": message.address, "references": [provider_id]}
+            chores.add(tx, store.vault, message.channel.value, "delete", body, now, now + DELETABLE[message.channel.value])
+        return kept
+
+
+def _reference(store: Store, tx: Connection, message: Outgoing, provider_id: str) -> bytes | None:
+    row = conversations.get(tx, message.conversation_id)
+    if row is None:
+        return None
+    sealed = Sealed.open(store.vault, row.id, row.wrapped)
+    return sealed.seal_json(reference_place(message.sequence, "out"), provider_id)
+
+
+def pressed(store: Store, channel: Channel, address: str, token: str) -> str | None:
+    """The option behind a button's ``token`` among the last messages sent to ``address``; ``None`` for one that is not ours, or no longer."""
+    with store.read() as tx:
+        row = conversations.find(tx, channel.value, store.vault.pseudonyms(channel.value, address))
+        if row is None:
+            return None
+        sealed = Sealed.open(store.vault, row.id, row.wrapped)
+        for sent in outgoing.newest(tx, row.id, REMEMBERED_BUTTONS):
+            for button in reply_of(sealed.unseal_json(out_place(sent.sequence), sent.body)).buttons:
+                if hmac.compare_digest(store.vault.token(sealed.data_key, str(sent.sequence), button.id), token):
+                    return button.id
+    return None
 
 
 def report(store: Store, channel: Channel, provider_id: str, state: SendState, reason: str | None = None) -> bool:

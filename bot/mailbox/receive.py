@@ -24,6 +24,7 @@ class Received:
 def receive(store: Store, incoming: Incoming) -> Received:
     """Store ``incoming`` once and for all. When this returns, it will be handled, whatever dies.
 
+    A message that the provider brings late counts from when it was written: a reply to it may already be too late to send.
     After ``stranger`` seconds of silence the address gets a new conversation and the old one can no longer be reached through it.
     Raises :class:`bot.storage.StorageUnavailable`; then nothing was kept and the provider must try again.
     """
@@ -36,8 +37,10 @@ def receive(store: Store, incoming: Incoming) -> Received:
         row = _conversation(store, tx, incoming, now)
         sealed = Sealed.open(vault, row.id, row.wrapped)
         messages.add(tx, sealed, hashes[0], row.next_in, incoming, now)
-        conversations.heard(tx, row.id, now)
-        outgoing.prolong(tx, row.id, now, now + store.limits.bot_expiry, now + store.limits.worker_expiry)
+        written = now if incoming.sent_at is None else min(now, incoming.sent_at)
+        heard = max(row.last_heard_at, written) if row.next_in > 1 else written
+        conversations.heard(tx, row.id, heard)
+        outgoing.prolong(tx, row.id, now, heard + store.limits.bot_expiry, heard + store.limits.worker_expiry)
         return Received(row.id, duplicate=False)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from bot.model import Incoming, MessageKind, StoredMessage
 from bot.storage.conversations import LEASE_FREE
-from bot.storage.sealed import Sealed, in_place, incoming_body
+from bot.storage.sealed import Sealed, in_place, incoming_body, reference_place
 from bot.storage.sql import insert_new
 from bot.storage.tables import Time, conversations, messages, receipts
 
@@ -59,7 +59,8 @@ def add(tx: Connection, sealed: Sealed, receipt: str, sequence: int, incoming: I
     """Store one message as waiting; its id."""
     done = tx.execute(_ADD, {
         "conversation_id": sealed.conversation_id, "receipt": receipt, "sequence": sequence, "kind": incoming.kind.value,
-        "body": sealed.seal_json(in_place(sequence), incoming_body(incoming)), "received_at": now, "attempts": 0, "failures": 0, "hurry": False})
+        "body": sealed.seal_json(in_place(sequence), incoming_body(incoming)), "received_at": now, "attempts": 0, "failures": 0, "hurry": False,
+        "reference": None if incoming.reference is None else sealed.seal_json(reference_place(sequence, "in"), incoming.reference)})
     return int(done.inserted_primary_key[0])
 
 
@@ -129,14 +130,23 @@ def finish(tx: Connection, conversation_id: str, ids: Sequence[int], now: float,
 def opened(row: Any, sealed: Sealed) -> StoredMessage:
     """A row as the engine reads it. Raises :class:`bot.vault.VaultError`."""
     body = sealed.unseal_json(in_place(row.sequence), row.body)
-    return StoredMessage(row.id, row.sequence, MessageKind(row.kind), body["text"], body["button"], body["hint"], row.received_at)
+    return StoredMessage(row.id, row.sequence, MessageKind(row.kind), body["text"], body["button"], body["hint"], row.received_at,
+                         bool(body.get("edited")))
 
 
 def move(tx: Connection, row: Any, old: Sealed, new: Sealed, sequence: int) -> None:
     """Take a waiting message over into another conversation, sealed anew."""
     body = old.unseal(in_place(row.sequence), row.body)
+    reference = None if row.reference is None else new.seal(reference_place(sequence, "in"), old.unseal(reference_place(row.sequence, "in"), row.reference))
     tx.execute(messages.update().where(_m.id == row.id).values(
-        conversation_id=new.conversation_id, sequence=sequence, body=new.seal(in_place(sequence), body)))
+        conversation_id=new.conversation_id, sequence=sequence, body=new.seal(in_place(sequence), body), reference=reference))
+
+
+def references(tx: Connection, sealed: Sealed, since: float) -> list[str]:
+    """What the provider calls the conversation's incoming messages received after ``since``, oldest first."""
+    rows = tx.execute(sa.select(_m.sequence, _m.reference).where(
+        _m.conversation_id == sealed.conversation_id, _m.reference.is_not(None), _m.received_at > since).order_by(_m.sequence))
+    return [str(sealed.unseal_json(reference_place(row.sequence, "in"), row.reference)) for row in rows]
 
 
 def is_waiting(tx: Connection, conversation_id: str) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from bot.model import Author, Reply, SendState
 from bot.storage import conversations as conversation_rows
 from bot.storage.conversations import ConversationRow
-from bot.storage.sealed import Sealed, out_place, reply_body
+from bot.storage.sealed import Sealed, out_place, reference_place, reply_body
 from bot.storage.tables import OPEN_SENDS, Time, conversations, outgoing
 
 _o = outgoing.c
@@ -146,6 +146,18 @@ def pseudonyms_since(tx: Connection, channel: str, after_id: int) -> frozenset[s
     query = (sa.select(conversations.c.pseudonym).join(outgoing, _o.conversation_id == conversations.c.id)
              .where(_o.id > after_id, conversations.c.channel == channel, conversations.c.pseudonym.is_not(None)).distinct())
     return frozenset(tx.execute(query).scalars())
+
+
+def references(tx: Connection, sealed: Sealed, since: float) -> list[str]:
+    """What the provider calls the conversation's messages that were sent and made after ``since``, oldest first."""
+    rows = tx.execute(sa.select(_o.sequence, _o.reference).where(
+        _o.conversation_id == sealed.conversation_id, _o.reference.is_not(None), _o.created_at > since).order_by(_o.sequence))
+    return [str(sealed.unseal_json(reference_place(row.sequence, "out"), row.reference)) for row in rows]
+
+
+def newest(tx: Connection, conversation_id: str, limit: int) -> list[Any]:
+    """A conversation's last sealed rows, newest first."""
+    return list(tx.execute(sa.select(outgoing).where(_o.conversation_id == conversation_id).order_by(_o.sequence.desc()).limit(limit)))
 
 
 def counts(tx: Connection) -> dict[str, int]:

@@ -53,9 +53,17 @@ def out_place(sequence: int) -> str:
     return f"out {sequence}"
 
 
+def reference_place(sequence: int, way: str) -> str:
+    """The place of a provider's own id of a message; ``way`` is ``in`` or ``out``."""
+    return f"reference {way} {sequence}"
+
+
 def incoming_body(incoming: Incoming) -> dict[str, Any]:
     """What of an incoming message is sealed."""
-    return {"text": incoming.text, "button": incoming.button, "hint": incoming.hint}
+    found: dict[str, Any] = {"text": incoming.text, "button": incoming.button, "hint": incoming.hint}
+    if incoming.edited:
+        found["edited"] = True
+    return found
 
 
 def reply_body(reply: Reply, language: str | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest migration, which this code needs."""
 
 metadata = sa.MetaData()
@@ -66,6 +66,7 @@ messages = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, default=0),  # turns begun, crashed ones too
     sa.Column("failures", sa.Integer, nullable=False, default=0),  # turns that said they failed
     sa.Column("hurry", sa.Boolean, nullable=False, default=False),  # does not wait for the rest of a burst
+    sa.Column("reference", sa.LargeBinary),  # what the provider calls it, sealed
     sa.UniqueConstraint("conversation_id", "sequence", name="uq_messages_sequence"),
     sqlite_autoincrement=True,
 )
@@ -88,6 +89,7 @@ outgoing = sa.Table(
     sa.Column("claimed_by", sa.String(64)),
     sa.Column("claimed_until", Time),
     sa.Column("provider_hash", sa.String(64)),
+    sa.Column("reference", sa.LargeBinary),  # what the provider calls it, sealed
     sa.Column("possible_duplicate", sa.Boolean, nullable=False, default=False),
     sa.Column("reason", sa.String(64)),
     sa.Column("reply_to", Big),  # the message id that this answers
@@ -142,3 +144,27 @@ heartbeats = sa.Table(
     sa.Column("instance", sa.String(64), primary_key=True),
     sa.Column("at", Time, nullable=False),
 )
+
+chores = sa.Table(
+    "chores",
+    metadata,
+    sa.Column("id", Big, primary_key=True, autoincrement=True),
+    sa.Column("channel", sa.String(16), nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),  # delete, redact
+    sa.Column("key_id", sa.String(16), nullable=False),
+    sa.Column("data_key", sa.LargeBinary, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("next_attempt_at", Time, nullable=False),
+    sa.Column("expires_at", Time, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Work at a provider that must be done even if a process dies: it outlives the conversation that it is about."""
+
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.String(64), nullable=False),
+)
+"""Where a reader of somebody else's list stands: the next Telegram update, the last reconciled moment."""

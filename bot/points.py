@@ -1,0 +1,19 @@
+"""Named points of the way of a message, where drills kill a process. Nothing happens there in service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+_hook: Callable[[str], None] | None = None
+
+
+def install(hook: Callable[[str], None] | None) -> None:
+    """Call ``hook`` with the name of every point that is reached from now on; ``None``: no longer."""
+    global _hook
+    _hook = hook
+
+
+def reach(name: str) -> None:
+    """The process is at ``name``."""
+    if _hook is not None:
+        _hook(name)
