@@ -7,6 +7,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions.answers import choice
 from actions.common import Events
+from actions.say import say
 
 
 class ActionAskContact(Action):
@@ -19,12 +20,12 @@ class ActionAskContact(Action):
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Give the number first."""
         if choice(tracker) == "crisis" and tracker.get_slot("contacts_fresh"):
-            dispatcher.utter_message(response="utter_contact_crisis")
+            say(dispatcher, "contact.crisis")
             return []
         if choice(tracker) == "email":
-            dispatcher.utter_message(response="utter_contact_email")
+            say(dispatcher, "contact.email")
             return []
-        dispatcher.utter_message(response="utter_contact")
+        say(dispatcher, "contact")
         if tracker.get_slot("subject_named"):
-            dispatcher.utter_message(response="utter_contact_email")
+            say(dispatcher, "contact.email")
         return []

@@ -6,6 +6,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.common import DANGER_NOW, Events, effect, flags, handoff, leave_forms
+from actions.say import say
 
 
 class ActionReportEmergency(Action):
@@ -19,23 +20,23 @@ class ActionReportEmergency(Action):
         """Say 112 and ask for a worker."""
         shown = flags(tracker)
         if "text_only" in shown:
-            dispatcher.utter_message(response="utter_emergency_text" if tracker.get_slot("text_112") else "utter_emergency_no_speech")
+            say(dispatcher, "emergency.text" if tracker.get_slot("text_112") else "emergency.no_speech")
         elif tracker.get_slot("emergency_recent"):
-            dispatcher.utter_message(response="utter_emergency_again")
+            say(dispatcher, "emergency.again")
         else:
-            dispatcher.utter_message(response="utter_emergency_now")
+            say(dispatcher, "emergency.now")
         if "self_harm" in shown:
-            dispatcher.utter_message(response="utter_emergency_self_harm")
+            say(dispatcher, "emergency.self_harm")
         self._worker(dispatcher, tracker)
         return [*leave_forms(), effect(handoff(DANGER_NOW, "danger_now"))]
 
     def _worker(self, dispatcher: CollectingDispatcher, tracker: Tracker) -> None:
         if not tracker.get_slot("staffed"):
-            dispatcher.utter_message(response="utter_worker_none_here")
+            say(dispatcher, "worker.none_here")
         elif tracker.get_slot("handoff_state") == "paged":
-            dispatcher.utter_message(response="utter_worker_told")
+            say(dispatcher, "worker.told")
         elif tracker.get_slot("emergency_recent"):
-            dispatcher.utter_message(response="utter_worker_not_yet")
+            say(dispatcher, "worker.not_yet")
         else:
-            dispatcher.utter_message(response="utter_worker_asking")
-            dispatcher.utter_message(response="utter_worker_danger_reads")
+            say(dispatcher, "worker.asking")
+            say(dispatcher, "worker.danger_reads")

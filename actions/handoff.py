@@ -12,6 +12,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions.answers import choice, is_free_text, yes_no_or_skip
 from actions.common import HANDOFF_MEMORY, HANDOFF_SLOTS, Events, effect, flags, forget, handoff, urgency
+from actions.say import asking, say
 
 SKIP = "skip"
 SKIPPED_READ, SKIPPED_LATER = "no", "no"  # read: only from now on; later: do not write
@@ -27,17 +28,17 @@ class ActionAskHuman(Action):
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Ask for a worker, and say truly what happens next."""
         if "self_harm" in flags(tracker):  # stay with the person: no questions
-            dispatcher.utter_message(response="utter_self_harm_stay" if tracker.get_slot("contacts_fresh") else "utter_self_harm_stay_plain")
+            say(dispatcher, "self_harm.stay" if tracker.get_slot("contacts_fresh") else "self_harm.stay_plain")
             if tracker.get_slot("staffed"):
-                dispatcher.utter_message(response="utter_worker_asking")
+                say(dispatcher, "worker.asking")
             return [effect(handoff(urgency(tracker), "self_harm"))]
         if "minor" in flags(tracker):
-            dispatcher.utter_message(response="utter_minor_first")
+            say(dispatcher, "minor.first")
         waiting = tracker.get_slot("handoff_state") in ("requested", "paged", "returned")
         if not tracker.get_slot("staffed"):
-            dispatcher.utter_message(response="utter_human_unstaffed")
+            say(dispatcher, "human.unstaffed")
         else:
-            dispatcher.utter_message(response="utter_human_already" if waiting else "utter_human_asking")
+            say(dispatcher, "human.already" if waiting else "human.asking")
         events: Events = [effect(handoff(urgency(tracker), "ask_human"))]
         if choice(tracker) == "call_me":
             events.append(SlotSet("handoff_how", "call_me"))
@@ -54,9 +55,9 @@ class ActionAskHandoffHow(Action):
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Ask how."""
         if tracker.get_slot("staffed"):
-            dispatcher.utter_message(response="utter_handoff_ask_how", options=["write_here", "call_me", "i_will_call", "skip"])
+            say(dispatcher, "handoff.ask_how", options=["write_here", "call_me", "i_will_call", "skip"])
         else:
-            dispatcher.utter_message(response="utter_human_call_back", options=["call_me", "i_will_call", "no"])
+            say(dispatcher, "human.call_back", options=["call_me", "i_will_call", "no"])
         return []
 
 
@@ -70,10 +71,22 @@ class ActionAskHandoffNumber(Action):
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Say who runs the service, then ask for the number."""
         if not tracker.get_slot("handoff_told"):
-            dispatcher.utter_message(response="utter_handoff_before_number")
+            say(dispatcher, "handoff.before_number")
         own = tracker.get_slot("channel") == "sms" and choice(tracker) != "other_number"
-        dispatcher.utter_message(response="utter_handoff_ask_this_number" if own else "utter_handoff_ask_number")
+        say(dispatcher, "handoff.ask_this_number" if own else "handoff.ask_number")
         return [SlotSet("handoff_told", True)]
+
+
+QUESTIONS = [
+    asking("handoff_form", slot, phrase)
+    for slot, phrase in (
+        ("handoff_freely", "freely.ask"),
+        ("handoff_when", "handoff.ask_when"),
+        ("handoff_others", "handoff.ask_others"),
+        ("handoff_read", "handoff.ask_read"),
+        ("handoff_later", "handoff.ask_later"),
+    )
+]
 
 
 class ValidateHandoffForm(FormValidationAction):
@@ -127,7 +140,7 @@ class ValidateHandoffForm(FormValidationAction):
         if said in ("no", SKIP):
             return {"handoff_number": SKIP}
         if sum(character.isdigit() for character in text) >= 5:
-            dispatcher.utter_message(response="utter_handoff_bad_number")
+            say(dispatcher, "handoff.bad_number")
             return {"handoff_number": None}
         return {}
 
@@ -167,11 +180,11 @@ class ActionHandoffDone(Action):
         answers = {slot.removeprefix("handoff_"): tracker.get_slot(slot) for slot in HANDOFF_SLOTS if tracker.get_slot(slot)}
         how = answers.get("how")
         if how == "call_me" and answers.get("number") not in (None, SKIP):
-            dispatcher.utter_message(response="utter_handoff_done_call")
+            say(dispatcher, "handoff.done_call")
         elif how in ("i_will_call", "call_me"):
-            dispatcher.utter_message(response="utter_handoff_done_self")
+            say(dispatcher, "handoff.done_self")
         elif how:
-            dispatcher.utter_message(response="utter_handoff_done_write" if tracker.get_slot("staffed") else "utter_handoff_done_self")
+            say(dispatcher, "handoff.done_write" if tracker.get_slot("staffed") else "handoff.done_self")
         return [effect({"kind": "answers", "answers": answers}), *forget(HANDOFF_MEMORY)]
 
 

@@ -6,6 +6,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.common import HIGH, Events, effect, flags, handoff
+from actions.say import say
 
 
 class ActionAskResidenceStatus(Action):
@@ -18,9 +19,9 @@ class ActionAskResidenceStatus(Action):
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Say that there is help without papers."""
         if tracker.get_slot("danger") != "possible":
-            dispatcher.utter_message(response="utter_residence")
+            say(dispatcher, "residence")
             return []
-        dispatcher.utter_message(response="utter_residence_detained")
+        say(dispatcher, "residence.detained")
         return _worker_at_the_top(dispatcher, tracker, "detained")
 
 
@@ -35,9 +36,9 @@ class ActionAskAccommodation(Action):
         """Say where a place may come from."""
         minor = "minor" in flags(tracker)
         if minor:
-            dispatcher.utter_message(response="utter_minor_first")
+            say(dispatcher, "minor.first")
         tonight = minor or tracker.get_slot("danger") == "possible"
-        dispatcher.utter_message(response="utter_tonight" if tonight else "utter_accommodation")
+        say(dispatcher, "help.tonight" if tonight else "help.accommodation")
         return _worker_at_the_top(dispatcher, tracker, "minor") if minor else []
 
 
@@ -51,12 +52,12 @@ class ActionAskHealthCare(Action):
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Say what care there may be."""
         if "self_harm" in flags(tracker):
-            dispatcher.utter_message(response="utter_self_harm_stay" if tracker.get_slot("contacts_fresh") else "utter_self_harm_stay_plain")
+            say(dispatcher, "self_harm.stay" if tracker.get_slot("contacts_fresh") else "self_harm.stay_plain")
             return _worker_at_the_top(dispatcher, tracker, "self_harm")
         if tracker.get_slot("assault") and tracker.get_slot("contacts_fresh"):
-            dispatcher.utter_message(response="utter_seri")
+            say(dispatcher, "help.seri")
             return []
-        dispatcher.utter_message(response="utter_health")
+        say(dispatcher, "help.health")
         return []
 
 
@@ -70,13 +71,13 @@ class ActionAskChildren(Action):
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Say what children can get."""
         if "minor" in flags(tracker):
-            dispatcher.utter_message(response="utter_minor_first")
+            say(dispatcher, "minor.first")
             return _worker_at_the_top(dispatcher, tracker, "minor")
-        dispatcher.utter_message(response="utter_children")
+        say(dispatcher, "help.children")
         return []
 
 
 def _worker_at_the_top(dispatcher: CollectingDispatcher, tracker: Tracker, reason: str) -> Events:
     if tracker.get_slot("staffed"):
-        dispatcher.utter_message(response="utter_worker_asking")
+        say(dispatcher, "worker.asking")
     return [effect(handoff(HIGH, reason))]

@@ -7,6 +7,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions.answers import choice
 from actions.common import Events, effect
+from actions.say import say
 
 
 class ActionChangeLanguage(Action):
@@ -20,9 +21,9 @@ class ActionChangeLanguage(Action):
         """Set the language, or show the list."""
         chosen = choice(tracker) or ""
         if chosen.startswith("lang:"):
-            dispatcher.utter_message(response="utter_language_set")
+            say(dispatcher, "language.set")
             return [effect({"kind": "language", "code": chosen.removeprefix("lang:")})]
         likely = [f"lang:{code}" for code in tracker.get_slot("likely_languages") or ()]
         options = ["all_languages"] if chosen == "more_languages" else [*likely, "more_languages"]
-        dispatcher.utter_message(response="utter_language_ask", options=options)
+        say(dispatcher, "language.ask", options=options)
         return []

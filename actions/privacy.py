@@ -7,6 +7,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions.answers import choice
 from actions.common import Events, ask, effect, leave_forms
+from actions.say import say
 
 
 class ActionCannotTalkNow(Action):
@@ -30,9 +31,9 @@ class ActionAskConfidentiality(Action):
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Say who sees what, and what stays where."""
-        dispatcher.utter_message(response="utter_privacy")
-        dispatcher.utter_message(response="utter_privacy_kept", count=str(tracker.get_slot("keep_days")))
-        dispatcher.utter_message(response="utter_privacy_remains")
+        say(dispatcher, "privacy")
+        say(dispatcher, "privacy.kept", count=str(tracker.get_slot("keep_days")))
+        say(dispatcher, "privacy.remains")
         return []
 
 
@@ -48,9 +49,9 @@ class ActionDeleteConversation(Action):
         if choice(tracker) == "erase_now":
             # Nothing is sent on SMS: a message there would be one more trace on the phone.
             if tracker.get_slot("channel") != "sms":
-                dispatcher.utter_message(response="utter_erase_done")
+                say(dispatcher, "erase.done")
             return [*leave_forms(), effect({"kind": "erase"})]
-        dispatcher.utter_message(response="utter_erase_ask")
+        say(dispatcher, "erase.ask")
         return [effect(ask("erase"))]
 
 
@@ -63,5 +64,5 @@ class ActionStopMessages(Action):
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Stop."""
-        dispatcher.utter_message(response="utter_stop_done")
+        say(dispatcher, "stop.done")
         return [*leave_forms(), effect({"kind": "stop"})]

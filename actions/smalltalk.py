@@ -7,6 +7,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions.answers import choice
 from actions.common import Events, leave_forms
+from actions.say import say
 
 # Bad pay or a doubtful job offer, taken for out of scope, is not out of scope (P18).
 _WORK = frozenset({"disclose_exploitation", "ask_am_i_victim", "ask_legal_advice", "ask_money"})
@@ -24,9 +25,9 @@ class ActionDeny(Action):
         chosen = choice(tracker)
         if chosen == "leave":
             checking = tracker.active_loop.get("name") == "self_check_form"
-            dispatcher.utter_message(response="utter_check_left" if checking else "utter_handoff_left")
+            say(dispatcher, "check.left" if checking else "handoff.left")
             return leave_forms()
-        dispatcher.utter_message(response="utter_erase_kept" if chosen == "erase_no" else "utter_topics")
+        say(dispatcher, "erase.kept" if chosen == "erase_no" else "utter_topics")
         return []
 
 
@@ -41,11 +42,11 @@ class ActionNotUnderstood(Action):
         """Say that it was not understood, or what this is for."""
         intent = (tracker.latest_message.get("intent") or {}).get("name")
         if intent == "out_of_scope" and tracker.get_slot("near_intent") in _WORK and tracker.get_slot("contacts_fresh"):
-            dispatcher.utter_message(response="utter_work_problems")
+            say(dispatcher, "work_problems")
         elif (tracker.get_slot("not_understood") or 0) >= 1:
-            dispatcher.utter_message(response="utter_confused_again")
+            say(dispatcher, "confused.again")
         elif intent == "out_of_scope":
-            dispatcher.utter_message(response="utter_out_of_scope")
+            say(dispatcher, "out_of_scope")
         else:
-            dispatcher.utter_message(response="utter_confused_once")
+            say(dispatcher, "confused.once")
         return []

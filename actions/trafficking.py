@@ -10,6 +10,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions.answers import yes_no_or_skip
 from actions.common import CHECK_SLOTS, HIGH, Events, ask, effect, flags, forget, handoff
+from actions.say import asking, say
 
 
 class ActionDiscloseExploitation(Action):
@@ -26,13 +27,13 @@ class ActionDiscloseExploitation(Action):
         if shown & {"minor", "self_harm"}:
             events.append(effect(handoff(HIGH, "minor" if "minor" in shown else "self_harm")))
         if "self_harm" in shown:
-            dispatcher.utter_message(response="utter_self_harm_stay" if tracker.get_slot("contacts_fresh") else "utter_self_harm_stay_plain")
+            say(dispatcher, "self_harm.stay" if tracker.get_slot("contacts_fresh") else "self_harm.stay_plain")
             _worker_is_asked(dispatcher, tracker)
             return events
         if "minor" in shown and not tracker.get_slot("disclosed"):
-            dispatcher.utter_message(response="utter_minor_first")
+            say(dispatcher, "minor.first")
             _worker_is_asked(dispatcher, tracker)
-        dispatcher.utter_message(response="utter_disclose_more" if tracker.get_slot("disclosed") else "utter_disclose")
+        say(dispatcher, "disclose.more" if tracker.get_slot("disclosed") else "disclose")
         return events
 
 
@@ -45,7 +46,7 @@ class ActionAskAmIVictim(Action):
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Name the signs."""
-        dispatcher.utter_message(response="utter_ask_am_i_victim")
+        say(dispatcher, "am_i")
         return [effect(ask("self_check"))]
 
 
@@ -58,9 +59,12 @@ class ActionAskCheckPapers(Action):
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Ask."""
-        dispatcher.utter_message(response="utter_check_intro")
-        dispatcher.utter_message(response="utter_check_papers")
+        say(dispatcher, "check.intro")
+        say(dispatcher, "check.papers")
         return []
+
+
+QUESTIONS = [asking("self_check_form", slot, slot.replace("_", ".")) for slot in CHECK_SLOTS[1:]]
 
 
 class ValidateSelfCheckForm(FormValidationAction):
@@ -95,12 +99,12 @@ class ActionSelfCheckDone(Action):
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: object) -> Events:
         """Say what the answers may mean."""
         signs = any(tracker.get_slot(slot) == "yes" for slot in CHECK_SLOTS)
-        dispatcher.utter_message(response="utter_check_some" if signs else "utter_check_none")
+        say(dispatcher, "check.some" if signs else "check.none")
         return [SlotSet("disclosed", signs or tracker.get_slot("disclosed")), *forget(CHECK_SLOTS)]
 
 
 def _worker_is_asked(dispatcher: CollectingDispatcher, tracker: Tracker) -> None:
     if tracker.get_slot("staffed"):
-        dispatcher.utter_message(response="utter_worker_asking")
+        say(dispatcher, "worker.asking")
 
 

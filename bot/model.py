@@ -91,7 +91,8 @@ class Understanding:
 
     ``language`` is a code of the table of languages, another ISO 639 code that was identified, or ``"und"``.
     ``intent`` is always one of the contract's intents (never a fallback name); ``confidence`` its calibrated
-    probability in 0–1. ``ranking`` holds (intent, probability), best first.
+    probability in 0–1. ``ranking`` holds (intent, probability), best first. ``fishing``: wants to know what somebody else
+    wrote, or whether they did.
     """
 
     text: str
@@ -102,6 +103,7 @@ class Understanding:
     danger: Danger
     flags: frozenset[Flag] = frozenset()
     ranking: tuple[tuple[str, float], ...] = ()
+    fishing: bool = False
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,16 @@ current_turn: contextvars.ContextVar[TurnRecord | None] = contextvars.ContextVar
 
 # Rasa's own schema of an action's answer. Rasa checks the schema itself at every call (30 ms); it is compiled once here, and
 # ``answers_are_checked`` takes the place of Rasa's check.
-_ANSWER = Draft202012Validator(RemoteAction.action_response_format_spec())
+_SPEC = RemoteAction.action_response_format_spec()
+_EVENT = _SPEC["properties"]["events"]["items"]
+# The kinds of events exclude each other by name, so an event is held against its own kind alone instead of all twenty-three.
+_KINDS = {kind["properties"]["event"]["const"]: Draft202012Validator({**_EVENT, "oneOf": [kind]}) for kind in _EVENT["oneOf"]}
+_ANSWER = Draft202012Validator({**_SPEC, "properties": {**_SPEC["properties"], "events": {"type": "array", "items": {"type": "object"}}}})
+
+
+def _sound(answer: dict[str, Any]) -> bool:
+    return _ANSWER.is_valid(answer) and all(
+        isinstance(event.get("event"), str) and event["event"] in _KINDS and _KINDS[event["event"]].is_valid(event) for event in answer["events"])
 
 
 def answers_are_checked() -> None:
@@ -181,7 +190,7 @@ def _checked(name: str, events: Any, messages: list[dict[str, Any]]) -> dict[str
     # The SDK's own executor drops malformed events with a log line and goes on; here they void the turn.
     try:
         answer: dict[str, Any] = json.loads(json.dumps({"events": [] if events is None else events, "responses": messages}))
-        sound = _ANSWER.is_valid(answer)
+        sound = _sound(answer)
     except (TypeError, ValueError, RecursionError):
         sound = False
     if not sound:

@@ -133,6 +133,10 @@ class TurnEngine:
                 said = [Said(EMERGENCY, ("cannot_speak",))]
         elif failed:
             said = [Said(SAFE)]
+        elif act.read is not None and act.read.fishing and act.intent not in OBEYED:
+            # who asks what somebody else wrote learns nothing, not even whether they wrote; staff see it
+            said = [Said("fishing", ("worker",))]
+            work.attention.append("fishing")
         elif self._must_ask_freely(act, said, came_from_quiet, heard_before, now, pending):
             said, snapshot = [Said("freely.ask", ("yes", "no"))], work.snapshot
             work.state = replace(work.state, question=FREELY, pending=None if act.intent in NO_PENDING else act.intent)

@@ -25,7 +25,7 @@ _RESERVED = frozenset({"text", "buttons", "elements", "attachment", "image", "cu
 
 
 class CatalogNLG(TemplatedNaturalLanguageGenerator):
-    """Looks a response up in the domain: its ``text`` is a phrase's id, its ``metadata`` may list ``options``."""
+    """Looks a response up in the domain: its ``text`` is a phrase's id, its ``metadata`` may list ``options``. Actions name the phrase itself."""
 
     def __init__(self, endpoint_config: EndpointConfig | None = None, domain: Domain | None = None) -> None:
         """Called by Rasa with the endpoint's configuration and the domain."""
@@ -33,10 +33,8 @@ class CatalogNLG(TemplatedNaturalLanguageGenerator):
         self._phrases = Phrases.load(CATALOGS, fact_values(load(os.environ)))
 
     async def generate(self, utter_action: str, tracker: DialogueStateTracker, output_channel: str, **kwargs: Any) -> dict[str, Any]:
-        """Return ``{"text", "custom": {"phrase", "options", "params"}}``. Raises ``MissingPhrase`` for an unknown response or phrase."""
-        variants = self.responses.get(utter_action)
-        if not variants:
-            raise MissingPhrase(f"the domain has no response {utter_action}")
+        """Return ``{"text", "custom": {"phrase", "options", "params"}}``. Raises ``MissingPhrase`` where no catalog has the phrase."""
+        variants = self.responses.get(utter_action) or [{"text": utter_action}]
         phrase = str(variants[0]["text"])
         options = kwargs.get("options") or (variants[0].get("metadata") or {}).get("options") or []
         params = {name: str(value) for name, value in kwargs.items() if name not in _OWN | _RESERVED and value is not None}

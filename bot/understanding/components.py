@@ -25,6 +25,7 @@ from rasa.shared.nlu.constants import FEATURE_TYPE_SENTENCE, TEXT
 from rasa.shared.nlu.training_data.features import Features
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
+from typing_extensions import Self
 
 from bot.understanding import tokens
 from bot.understanding.classifier import Classifier
@@ -34,7 +35,7 @@ from bot.understanding.grader import Grader
 from bot.understanding.keywords import Keywords
 from bot.understanding.language import UND, Guess, LanguageGuess, LanguageModel
 from bot.understanding.normalise import Views, views
-from bot.understanding.parts import Parts, patterns_from_json, read_arrays, to_json, trained, write_arrays
+from bot.understanding.parts import Parts, files_fingerprint, patterns_from_json, read_arrays, to_json, trained, write_arrays
 from bot.understanding.understand import ROOT, Context, Judge, default_var, project_encoder
 
 VIEWS, GUESS, VECTOR, RAW = "helpline_views", "helpline_guess", "helpline_vector", "helpline_raw"
@@ -70,8 +71,32 @@ def seen_in(message: Message) -> Views:
 class _Stored(GraphComponent):
     """Stores arrays and JSON with checksums in Rasa's model storage; refuses what was altered."""
 
+    @classmethod
+    def fingerprint_addon(cls, config: Config) -> str:
+        """Tells Rasa's own cache of what else a part is made: without it `rasa train` would bring back what the files no longer say."""
+        return files_fingerprint(ROOT / "data")
+
     def __init__(self, model_storage: ModelStorage, resource: Resource) -> None:
         self._storage, self._resource = model_storage, resource
+
+    @classmethod
+    def create(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext) -> Self:
+        """Made before training."""
+        return cls(model_storage, resource)
+
+    @classmethod
+    def load(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any) -> Self:
+        """Made from what training stored."""
+        made = cls(model_storage, resource)
+        made.take(*cls._restore(model_storage, resource))
+        return made
+
+    def take(self, arrays: dict[str, npt.NDArray[Any]], rest: Any) -> None:
+        """Take what was stored."""
+        raise NotImplementedError
+
+    def process_training_data(self, training_data: TrainingData) -> TrainingData:
+        return training_data  # training reads the texts itself: see parts_for
 
     def _persist(self, arrays: Mapping[str, npt.NDArray[Any]], rest: Any = None) -> None:
         with self._storage.write_to(self._resource) as folder:
@@ -108,15 +133,8 @@ class LanguageIdentifier(_Stored):
 
     model: LanguageModel | None = None
 
-    @classmethod
-    def create(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext) -> LanguageIdentifier:
-        return cls(model_storage, resource)
-
-    @classmethod
-    def load(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any) -> LanguageIdentifier:
-        made = cls(model_storage, resource)
-        made.model = LanguageModel.from_arrays(cls._restore(model_storage, resource)[0])
-        return made
+    def take(self, arrays: dict[str, npt.NDArray[Any]], rest: Any) -> None:
+        self.model = LanguageModel.from_arrays(arrays)
 
     def train(self, training_data: TrainingData) -> Resource:
         self.model = parts_for(training_data).language
@@ -132,9 +150,6 @@ class LanguageIdentifier(_Stored):
             message.set("language", guess.code, add_to_output=True)
             message.set("language_confidence", round(guess.confidence, 4), add_to_output=True)
         return messages
-
-    def process_training_data(self, training_data: TrainingData) -> TrainingData:
-        return training_data
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_TOKENIZER, is_trainable=False)
@@ -187,15 +202,8 @@ class IntentHead(_Stored, IntentClassifier):
 
     model: Classifier | None = None
 
-    @classmethod
-    def create(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext) -> IntentHead:
-        return cls(model_storage, resource)
-
-    @classmethod
-    def load(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any) -> IntentHead:
-        made = cls(model_storage, resource)
-        made.model = Classifier.from_arrays(cls._restore(model_storage, resource)[0])
-        return made
+    def take(self, arrays: dict[str, npt.NDArray[Any]], rest: Any) -> None:
+        self.model = Classifier.from_arrays(arrays)
 
     def train(self, training_data: TrainingData) -> Resource:
         self.model = parts_for(training_data).classifier
@@ -219,17 +227,9 @@ class DangerGrader(_Stored, IntentClassifier):
 
     judge: Judge | None = None
 
-    @classmethod
-    def create(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext) -> DangerGrader:
-        return cls(model_storage, resource)
-
-    @classmethod
-    def load(cls, config: Config, model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext, **kwargs: Any) -> DangerGrader:
-        made = cls(model_storage, resource)
-        arrays, rest = cls._restore(model_storage, resource)
+    def take(self, arrays: dict[str, npt.NDArray[Any]], rest: Any) -> None:
         patterns = patterns_from_json(rest["patterns"])
-        made.judge = Judge(Grader.from_arrays(arrays), Keywords(rest["keywords"]), patterns, frozenset(rest["known_words"]))
-        return made
+        self.judge = Judge(Grader.from_arrays(arrays), Keywords(rest["keywords"]), patterns, frozenset(rest["known_words"]))
 
     def train(self, training_data: TrainingData) -> Resource:
         parts = parts_for(training_data)

@@ -31,6 +31,7 @@ class Decision:
     danger: Danger
     flags: frozenset[Flag]
     ranking: tuple[tuple[str, float], ...]
+    fishing: bool = False
 
 
 def is_bare_number(words: str, keywords: Keywords) -> bool:

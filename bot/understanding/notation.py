@@ -15,7 +15,7 @@ from bot.understanding.corpus import LOADER
 from bot.understanding.normalise import clean, fold, words
 from bot.understanding.scripts import main_script
 
-SECTIONS = ("now", "possible", "quiet", "minor", "self_harm", "text_only", "not_now")
+SECTIONS = ("now", "possible", "quiet", "minor", "self_harm", "text_only", "not_now", "fishing")
 UNSPACED = {"Thai", "Han", "Kana", "Lao", "Khmer", "Myanmar"}
 _PART = re.compile(r"\([^()]*\)\??|[^\s()]+")
 _EXPANSIONS = 64

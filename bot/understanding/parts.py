@@ -137,11 +137,17 @@ def train(examples: Sequence[Example], encoder: SentenceEncoder, data: Path) -> 
 
 def fingerprint(examples: Sequence[Example], encoder: SentenceEncoder, data: Path) -> str:
     """Names everything that the parts depend on: texts, patterns, keywords, encoder and this code."""
-    digest = hashlib.sha256(f"{VERSION}{encoder.fingerprint}".encode())
+    digest = hashlib.sha256(f"{VERSION}{encoder.fingerprint}{files_fingerprint(data)}".encode())
     for line in sorted(json.dumps([e.text, e.intent, e.language, e.style, e.danger, sorted(e.flags)]) for e in examples):
         digest.update(line.encode())
+    return digest.hexdigest()[:16]
+
+
+def files_fingerprint(data: Path) -> str:
+    """Names what the parts depend on beside texts: patterns, keywords, the update of the encoder, this code."""
+    digest = hashlib.sha256()
     code = [Path(__file__).parent / f"{name}.py" for name in TRAINING_CODE]
-    for path in sorted([*data.glob("danger/*.yml"), *data.glob("keywords/*.yml"), *code]):
+    for path in sorted([*data.glob("danger/*.yml"), *data.glob("keywords/*.yml"), *data.glob("encoder/*.npz"), *code]):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -161,7 +167,15 @@ def trained(examples: Sequence[Example], encoder: SentenceEncoder, data: Path, f
     pointer = folder / f"current.{os.getpid()}"
     pointer.write_text(place.name)
     os.replace(pointer, folder / "current")
+    _forget_old(folder, keep=place)
     return parts
+
+
+def _forget_old(folder: Path, keep: Path) -> None:
+    """The one before stays: an engine that is just starting may have read the old pointer."""
+    old = sorted((p for p in folder.iterdir() if p.is_dir() and p != keep), key=lambda p: p.stat().st_mtime)
+    for place in old[:-1]:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def load_current(folder: Path) -> Parts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import spacy
 from rapidfuzz.distance import OSA
@@ -26,6 +26,15 @@ _PLACEHOLDER = "x"
 
 if not Token.has_extension("atoms"):
     Token.set_extension("atoms", default=())
+
+
+class _Unspaced(NamedTuple):
+    """A pattern of a script without spaces, made ready: its literals, the longest first, and of which each one choice must be there."""
+
+    number: int
+    section: str
+    literals: Sequence[str]
+    needs: Sequence[tuple[str, ...]]
 
 
 def _deletions(word: str) -> Iterable[str]:
@@ -57,7 +66,12 @@ class PatternIndex:
             rarest = min(needed, key=len)
             for atom in rarest:
                 self._by_atom[atom].append(number)
-        self._unspaced = [(i, p) for i, p in enumerate(self._patterns) if not p.spaced]
+        self._unspaced: dict[str, list[_Unspaced]] = defaultdict(list)
+        for number, pattern in enumerate(self._patterns):
+            if not pattern.spaced:
+                literals = sorted({w for e in pattern.elements for w in e.words | e.stems}, key=len, reverse=True)
+                needs = [tuple(e.words | e.stems) for e in pattern.elements if not e.gap and not e.optional]
+                self._unspaced[pattern.language].append(_Unspaced(number, pattern.section, literals, needs))
         self._longest_stem = max((len(s) for s in self._stems), default=0)
 
     def _ids(self, element: Element, spaced: bool) -> list[int]:
@@ -148,24 +162,21 @@ class PatternIndex:
         """Literals in order, at most twelve characters apart; the Doc's tokens are the literals and the characters between them."""
         found: set[str] = set()
         text = text[: 4 * MAX_WORDS]
-        for number, pattern in self._unspaced:
-            if pattern.language not in languages or pattern.section in already | found:
+        for pattern in (p for language in languages for p in self._unspaced.get(language, ())):
+            if pattern.section in already or pattern.section in found:
                 continue
-            literals = [w for e in pattern.elements for w in e.words | e.stems]
-            needed = [e.words | e.stems for e in pattern.elements if not e.gap and not e.optional]
-            if not all(any(w in text for w in choice) for choice in needed):
+            if not all(any(w in text for w in choice) for choice in pattern.needs):
                 continue
-            if self._matcher(number)(self._doc(self._pieces(text, literals))):
+            if self._matcher(pattern.number)(self._doc(self._pieces(text, pattern.literals))):
                 found.add(pattern.section)
         return found
 
     def _pieces(self, text: str, literals: Sequence[str]) -> list[set[int]]:
-        """The text cut greedily into a pattern's literals and single characters, as atoms."""
-        ordered = sorted(set(literals), key=len, reverse=True)
+        """The text cut greedily into a pattern's literals (the longest first) and single characters, as atoms."""
         pieces: list[set[int]] = []
         at = 0
         while at < len(text):
-            literal = next((w for w in ordered if text.startswith(w, at)), None)
+            literal = next((w for w in literals if text.startswith(w, at)), None)
             if literal is None:
                 pieces.append(set())
                 at += 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ class Judge:
                 continue
             language = context.language or (guess.code if guess.code != UND else None)
             keyword = self.keywords.find(v, language)
-            made.append(decide(shares, grade, found, self.grader.thresholds, keyword, is_bare_number(v.words, self.keywords)))
+            decision = decide(shares, grade, found, self.grader.thresholds, keyword, is_bare_number(v.words, self.keywords))
+            made.append(replace(decision, fishing="fishing" in found))
         return made
 
 
@@ -129,7 +130,7 @@ class Understander:
         raw = self.parts.classifier.raw(seen, self.encoder.embed([v.clean for v in seen]))
         decisions = self._judge.judge(seen, guesses, given, raw, self.parts.classifier.joined(raw), self.parts.classifier.intents)
         return [
-            Understanding(t, g.code, round(g.confidence, 4), d.intent, round(d.confidence, 4), d.danger, d.flags, d.ranking)
+            Understanding(t, g.code, round(g.confidence, 4), d.intent, round(d.confidence, 4), d.danger, d.flags, d.ranking, d.fishing)
             for t, (g, _), d in zip(texts, guesses, decisions, strict=False)
         ]
 
