@@ -117,7 +117,8 @@ def test_whatever_a_person_writes_is_read_back_as_it_was(store: Store, text: str
     commit(store, turn, TurnOutcome(ConversationState(question=text), (Reply(text),)))
 
 
-@pytest.mark.parametrize("text", ["x" * 10_000, "\0", "\ud800", "\u202eabc", "🙏" * 300, "\u200b" * 50, ""])
+@pytest.mark.parametrize("text", ["x" * 10_000, "\0", "\ud800", "\u202eabc", "🙏" * 300, "\u200b" * 50, ""],
+                         ids=["long", "nul", "half a surrogate pair", "right to left", "emoji", "zero width", "empty"])
 def test_odd_texts_are_stored_whole(people: People, text: str) -> None:
     people.write(text)
     assert people.turn().messages[0].text == text
