@@ -15,7 +15,7 @@ from typing import Protocol
 
 from bot import logs, mailbox
 from bot.clock import Clock, SystemClock
-from bot.mailbox import Changes, LeaseLost, Turn, TurnOutcome
+from bot.mailbox import Changes, LeaseLost, Topic, Turn, TurnOutcome
 from bot.model import Danger, MessageKind, Reply, Understanding
 from bot.storage import StorageUnavailable, Store
 
@@ -89,7 +89,7 @@ class Worker:
 
     def forever(self) -> None:
         """Work until ``stop``; a database that is away is waited for."""
-        changes = Changes(self._store)
+        changes = Changes(self._store, Topic.MESSAGES)
         try:
             with self._beating():
                 while not self._stop.is_set():

@@ -27,9 +27,10 @@ from bot.mailbox.turns import (
     take,
 )
 from bot.mailbox.web import Fetched, OutgoingMessage, web_fetch, web_news
+from bot.storage.notices import Topic
 
 __all__ = [
-    "RETRY_SECONDS", "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Turn", "TurnOutcome",
+    "RETRY_SECONDS", "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Topic", "Turn", "TurnOutcome",
     "alive", "beat", "commit", "erase", "fail", "figures", "hurry", "in_burst", "mark_of", "off", "outbox", "owed", "receive", "release", "renew", "retain",
     "set_aside", "set_mark", "settled", "stop_beating", "take", "web_fetch", "web_news",
 ]

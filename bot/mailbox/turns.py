@@ -11,6 +11,7 @@ from bot.mailbox.erasing import erase_within
 from bot.model import Author, Channel, ConversationState, Handoff, MessageKind, Priority, Reply, SendState, StoredMessage
 from bot.storage import Store, conversations, handoffs, ledger, messages, outgoing
 from bot.storage.conversations import ConversationRow
+from bot.storage.notices import Topic, notify
 from bot.storage.sealed import Sealed, state_of
 from bot.vault import VaultError
 
@@ -144,6 +145,7 @@ def release(store: Store, turn: Turn) -> None:
     with store.write() as tx:
         if not conversations.let_go(tx, turn.conversation_id, turn.fence):
             raise LeaseLost
+        notify(tx, Topic.MESSAGES)
 
 
 def fail(store: Store, turn: Turn) -> int:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot.model import ConversationState
+from bot.storage.notices import Topic, notify
 from bot.storage.sealed import Sealed, state_fields
 from bot.storage.sql import insert_new
 from bot.storage.tables import Time, attention, conversations, erasures, handoffs, messages, outgoing, receipts
@@ -177,6 +178,7 @@ def destroy(tx: Connection, conversation_id: str, ledger_hash: str, now: float) 
                           .values(state="closed", closed_at=now, changed_at=now, closed_reason="erased")).rowcount
     tx.execute(handoffs.update().where(mine).values(conversation_id=None, answers=None))
     tx.execute(conversations.delete().where(_c.id == conversation_id))
+    notify(tx, Topic.OUTGOING)
     insert_new(tx, erasures, {"hash": ledger_hash, "at": now})
     if was_open:
         tx.execute(attention.insert().values(kind="erased_by_person", conversation_id=None, at=now))

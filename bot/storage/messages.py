@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from bot.model import Incoming, MessageKind, StoredMessage
 from bot.storage.conversations import LEASE_FREE
+from bot.storage.notices import Topic, notify
 from bot.storage.sealed import Sealed, in_place, incoming_body, reference_place
 from bot.storage.sql import insert_new
 from bot.storage.tables import Time, conversations, messages, receipts
@@ -61,6 +62,7 @@ def add(tx: Connection, sealed: Sealed, receipt: str, sequence: int, incoming: I
         "conversation_id": sealed.conversation_id, "receipt": receipt, "sequence": sequence, "kind": incoming.kind.value,
         "body": sealed.seal_json(in_place(sequence), incoming_body(incoming)), "received_at": now, "attempts": 0, "failures": 0, "hurry": False,
         "reference": None if incoming.reference is None else sealed.seal_json(reference_place(sequence, "in"), incoming.reference)})
+    notify(tx, Topic.MESSAGES)
     return int(done.inserted_primary_key[0])
 
 
@@ -103,6 +105,7 @@ def in_burst(tx: Connection, burst_channels: Sequence[str]) -> list[tuple[str, i
 def hurry(tx: Connection, conversation_id: str) -> None:
     """Let a conversation's waiting messages wait for no further fragments."""
     tx.execute(messages.update().where(_m.conversation_id == conversation_id, _m.handled_at.is_(None)).values(hurry=True))
+    notify(tx, Topic.MESSAGES)
 
 
 def waiting(tx: Connection, conversation_id: str) -> list[Any]:
@@ -123,6 +126,7 @@ def count_failure(tx: Connection, ids: Sequence[int]) -> None:
 def finish(tx: Connection, conversation_id: str, ids: Sequence[int], now: float, set_aside: str | None = None) -> int:
     """Give messages their final outcome, and their receipts too; how many had none before."""
     own = {"b_id": conversation_id, "b_ids": list(ids)}
+    notify(tx, Topic.OUTGOING)  # a page waits to hear that nothing is under way any more
     tx.execute(_SIGN_OFF, {**own, "b_outcome": "handled" if set_aside is None else "set_aside"})
     return int(tx.execute(_FINISH, {**own, "b_now": now, "b_reason": set_aside}).rowcount)
 

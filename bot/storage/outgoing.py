@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from bot.model import Author, Reply, SendState
 from bot.storage import conversations as conversation_rows
 from bot.storage.conversations import ConversationRow
+from bot.storage.notices import Topic, notify
 from bot.storage.sealed import Sealed, out_place, reference_place, reply_body
 from bot.storage.tables import OPEN_SENDS, Time, conversations, outgoing
 
@@ -36,6 +37,7 @@ def add(tx: Connection, sealed: Sealed, row: ConversationRow, replies: Sequence[
             "state": state.value, "created_at": now, "expires_at": expires_at, "attempts": 0, "next_attempt_at": now, "possible_duplicate": False,
             "reply_to": reply_to, "finished_at": None if state is SendState.QUEUED else now})
     if replies:
+        notify(tx, Topic.OUTGOING)
         conversation_rows.use_out(tx, row.id, len(replies))
     return sequences
 
@@ -103,6 +105,7 @@ def settle(tx: Connection, outgoing_id: int, attempt: int | None, values: dict[s
     where = [_o.id == outgoing_id, _o.state.in_([s.value for s in states])]
     if attempt is not None:
         where.append(_o.attempts == attempt)
+    notify(tx, Topic.OUTGOING)  # the next one of its conversation may go
     return bool(tx.execute(outgoing.update().where(*where).values(**values)).rowcount == 1)
 
 
