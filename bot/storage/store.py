@@ -47,7 +47,7 @@ class StorageUnusable(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Times, in seconds, that the mailbox keeps."""
+    """What the mailbox keeps to: times in seconds, and what one sender may cost."""
 
     bot_expiry: float = 600.0
     worker_expiry: float = 3600.0
@@ -55,12 +55,18 @@ class Limits:
     keep: float = 30 * 86400.0
     keep_handed: float = 90 * 86400.0
     longest_lease: float = 15.0
+    flood_per_minute: float = 20.0
+    """Messages that an address may write at once, and a minute; 0: no limits. The next two count by the hour."""
+    flood_per_hour: float = 240.0
+    flood_segments_per_hour: float = 150.0
 
     @staticmethod
     def of(settings: Settings) -> Limits:
         return Limits(bot_expiry=settings.bot_expiry_minutes * 60, worker_expiry=settings.worker_expiry_minutes * 60,
                       stranger=settings.stranger_days * 86400, keep=settings.keep_days * 86400.0,
-                      keep_handed=settings.keep_handoff_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds))
+                      keep_handed=settings.keep_handoff_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds),
+                      flood_per_minute=settings.flood_per_minute, flood_per_hour=settings.flood_per_hour,
+                      flood_segments_per_hour=settings.flood_segments_per_hour)
 
 
 class Store:

@@ -35,7 +35,7 @@ def test_after_erasing_nothing_is_left_but_keyed_names_and_an_entry(people: Peop
     people.write("one more", TOKEN, Channel.WEB)
     assert erase(store, "web", TOKEN)
     assert rows(store) == {"conversations": 0, "messages": 0, "outgoing": 0, "receipts": 2, "handoffs": 1, "attention": 1, "erasures": 1, "heartbeats": 0,
-                           "chores": 0, "marks": 0}
+                           "chores": 0, "marks": 0, "buckets": 1}
     with store.read() as tx:
         handoff = tx.execute(sa.select(handoffs)).one()
         assert (handoff.conversation_id, handoff.answers, handoff.state, handoff.closed_reason) == (None, None, "closed", "erased")
