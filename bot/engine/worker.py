@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from bot import logs, mailbox
+from bot import logs, mailbox, points
 from bot.clock import Clock, SystemClock
 from bot.engine.limits import ALWAYS_ANSWERED, must_be_answered
 from bot.mailbox import Changes, LeaseLost, Topic, Turn, TurnOutcome
@@ -134,6 +134,7 @@ class Worker:
         try:
             with self._renewing(turn):
                 result = self._loop.run_until_complete(self._engine.run(turn))
+            points.reach("turn.ran")
             mailbox.commit(self._store, turn, result.outcome)
         except (LeaseLost, StorageUnavailable):
             raise

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
+from bot import points
 from bot.mailbox import flood
 from bot.model import Flood, Incoming
 from bot.storage import Store, conversations, messages, outgoing
@@ -44,7 +45,9 @@ def receive(store: Store, incoming: Incoming) -> Received:
         heard = max(row.last_heard_at, written) if row.next_in > 1 else written
         conversations.heard(tx, row.id, heard)
         outgoing.prolong(tx, row.id, now, heard + store.limits.bot_expiry, heard + store.limits.worker_expiry)
-        return Received(row.id, duplicate=False, flood=stands)
+        points.reach("receive.stored")
+    points.reach("receive.committed")
+    return Received(row.id, duplicate=False, flood=stands)
 
 
 def _conversation(store: Store, tx: Connection, incoming: Incoming, now: float) -> ConversationRow:

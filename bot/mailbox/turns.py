@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.engine import Connection
 
-from bot import logs
+from bot import logs, points
 from bot.mailbox import flood
 from bot.mailbox.erasing import erase_within
 from bot.model import Author, Channel, ConversationState, Handoff, MessageKind, Priority, Reply, SendState, StoredMessage
@@ -114,9 +114,12 @@ def take(store: Store, owner: str, lease_seconds: float, burst_seconds: float = 
                 conversations.let_go(tx, candidate.conversation_id, candidate.fence + 1, now + min(_UNREADABLE_SECONDS, longest))
                 ledger.attend(tx, "unreadable", candidate.conversation_id, now)
                 continue
-            if turn is not None:
-                return turn
-            conversations.let_go(tx, candidate.conversation_id, candidate.fence + 1)
+            if turn is None:
+                conversations.let_go(tx, candidate.conversation_id, candidate.fence + 1)
+                continue
+            points.reach("take.held")
+        points.reach("take.committed")
+        return turn
     return None
 
 
@@ -193,6 +196,8 @@ def commit(store: Store, turn: Turn, outcome: TurnOutcome) -> Committed:
         messages.finish(tx, row.id, handled, now)
         keep = _commit_erasure if outcome.erase else _commit_changes
         result = keep(store, tx, turn, outcome, row, sealed, now)
+        points.reach("commit.written")
+    points.reach("commit.committed")
     if outcome.erase:
         store.scrub()
     return result

@@ -151,6 +151,11 @@ def count(tx: Connection) -> int:
     return int(tx.execute(sa.select(sa.func.count()).select_from(_c)).scalar_one())
 
 
+def all_ids(tx: Connection) -> list[str]:
+    """The ids of all conversations."""
+    return list(tx.execute(sa.select(_c.id)).scalars())
+
+
 def silent_since(tx: Connection, before: float, handed_before: float, limit: int) -> list[str]:
     """Ids of conversations to let go: not heard of since ``before`` and never handed over, or handed over, not heard of and not changed by
     a worker since ``handed_before``. One that an engine holds, in which a message waits, or that is written to now, is left. Locks the rows."""

@@ -124,6 +124,11 @@ def waiting(tx: Connection, conversation_id: str, limit: int | None = None) -> l
     return list(tx.execute(_FIRST_WAITING, {"b_id": conversation_id, "b_limit": limit}))
 
 
+def of(tx: Connection, conversation_id: str) -> list[Any]:
+    """All sealed rows of a conversation in order."""
+    return list(tx.execute(sa.select(messages).where(_m.conversation_id == conversation_id).order_by(_m.sequence)))
+
+
 def begin_attempt(tx: Connection, ids: Sequence[int]) -> None:
     """Count one more turn begun for these messages."""
     tx.execute(_BEGIN, {"b_ids": list(ids)})
