@@ -103,7 +103,7 @@ def test_a_file_that_is_no_database_is_told_plainly(store: Store) -> None:
         store.check()
 
 
-def test_while_the_database_is_locked_nothing_is_accepted_and_no_half_row_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_8_while_the_database_is_locked_nothing_is_accepted_and_no_half_row_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BUSY_SECONDS", 0.1)
     store.migrate()
     assert store.path is not None
@@ -119,7 +119,7 @@ def test_while_the_database_is_locked_nothing_is_accepted_and_no_half_row_is_lef
     impatient.close()
 
 
-def test_when_the_disk_is_full_nothing_is_accepted_and_no_half_row_is_left(store: Store) -> None:
+def test_fault_8_when_the_disk_is_full_nothing_is_accepted_and_no_half_row_is_left(store: Store) -> None:
     store.migrate()
     with store.read() as tx:
         pages = tx.exec_driver_sql("PRAGMA page_count").scalar()
