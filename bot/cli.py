@@ -26,7 +26,7 @@ app = typer.Typer(
 
 # Errors whose message is one line that tells a person what to do.
 _PLAIN = frozenset({
-    "SettingsError", "ModelError", "TrainError", "StorageUnusable", "StorageUnavailable", "VaultError", "EvaluateError", "MissingPhrase", "Refused",
+    "SettingsError", "ModelError", "TrainError", "StorageUnusable", "StorageUnavailable", "VaultError", "EvaluateError", "MissingPhrase", "Refused", "DrillError",
 })  # fmt: skip
 
 
@@ -245,6 +245,44 @@ def retain() -> None:
     erased = mailbox.retain(store)
     with store.read() as tx:
         print(f"conversations before {before}, erased {erased}, now {conversations.count(tx)}")
+
+
+@app.command()
+def drill(
+    messages: Annotated[int, typer.Option(help="How many uniquely tagged messages.")] = 1000,
+    people: Annotated[int, typer.Option(help="How many people write them.")] = 50,
+    engines: Annotated[int, typer.Option(help="Engine processes.")] = 2,
+    senders: Annotated[int, typer.Option(help="Sender processes, where the doors do not send by themselves.")] = 2,
+    rounds: Annotated[int, typer.Option(help="How often each named point kills a process.")] = 1,
+    per_second: Annotated[float, typer.Option(help="Pace of the input; 0: as fast as it goes.")] = 0.0,
+    channel: Annotated[str, typer.Option(help="web or telegram.")] = "web",
+    database: Annotated[str, typer.Option(help="URL of an empty PostgreSQL database; none: SQLite in a throw-away folder.")] = "",
+    real: Annotated[bool, typer.Option("--real/--echo", help="Engines with the trained model, or ones that repeat each message.")] = False,
+    seed: Annotated[Optional[int], typer.Option(help="Repeat a drill's schedule.")] = None,
+    json: Annotated[Optional[Path], typer.Option(help="Write the figures here.")] = None,
+    html: Annotated[Optional[Path], typer.Option(help="Write a report with a time line here.")] = None,
+) -> None:
+    """Kill processes and fail the provider under load, then count: nothing lost, nothing doubled without a mark, order kept."""
+    import secrets
+
+    from bot.evaluation import drill as drills
+    from bot.evaluation import drill_report
+    from bot.evaluation.drill_lines import LINES
+
+    _settings()
+    if channel not in LINES:
+        raise Refused(f"--channel must be one of: {', '.join(LINES)}")
+    if min(messages, people, engines, senders) < 1:
+        raise Refused("a drill needs at least one message, person, engine and sender")
+    chosen = secrets.randbelow(1_000_000) if seed is None else seed
+    plan = drills.Plan(messages, min(people, messages), engines, senders, chosen, rounds, per_second, not real, channel, database)
+    report = drills.Drill(plan, _say).hold()
+    for target, content in ((json, report.as_json), (html, lambda: drill_report.page(report))):
+        if target is not None:
+            target.write_text(content(), encoding="utf-8")
+    print(drill_report.text(report))
+    if not report.good:
+        raise typer.Exit(1)
 
 
 @app.command(name="settings")

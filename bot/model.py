@@ -78,6 +78,14 @@ class SendState(str, Enum):
     UNKNOWN = "unknown"
 
 
+class Flood(IntEnum):
+    """How an incoming message stands to its sender's limits. ``FIRST_OVER`` is the one after which the person is told, once."""
+
+    WITHIN = 0
+    FIRST_OVER = 1
+    OVER = 2
+
+
 class Author(str, Enum):
     """Who wrote an outgoing message."""
 
@@ -158,6 +166,7 @@ class StoredMessage:
     hint: str | None
     received_at: float
     edited: bool = False
+    flood: Flood = Flood.WITHIN
 
 
 @dataclass(frozen=True)

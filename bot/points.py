@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+POINTS = (
+    "receive.stored", "receive.committed", "take.held", "take.committed", "turn.ran", "commit.written", "commit.committed", "send.claimed",
+    "send.answered", "send.marked",
+)
+"""In the order of a message's way. ``stored``, ``held`` and ``written`` come just before a commit."""
+
 _hook: Callable[[str], None] | None = None
 
 

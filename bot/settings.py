@@ -72,6 +72,11 @@ class Settings:
     # the engine
     burst_seconds: float = _setting(2.0, "Wait for further fragments on SMS and Telegram; 0: only what waits already.", least=0, most=30)
     lease_seconds: float = _setting(10.0, "How long an engine holds a conversation before another may take it over.", least=1, most=15)
+    flood_per_minute: int = _setting(20, "Messages a minute that one sender is answered; above it they hear once, kindly, to wait. Danger, quiet, stop, erasing and "
+                                         "asking for a person are always answered. 0: no limits.", least=0)
+    flood_per_hour: int = _setting(240, "The same by the hour.", least=1)
+    flood_segments_per_hour: int = _setting(150, "SMS segments an hour that one sender may cost before the same happens.", least=1)
+    flood_backlog: int = _setting(200, "When more messages than this wait, they are looked through for danger first.", least=1)
     desk_staffed: bool = _setting(False, "Whether workers are at the desk, for trying out.")
     call_back: bool = _setting(True, "Whether the service offers a call back when nobody is at the desk.")
     bot_name: str = _setting("", "How the bot calls itself. Keep it neutral: it shows in previews. Empty: no name.")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.model import LoadedModel
+    from tests.postgres import Server
 
 os.environ.setdefault("RASA_TELEMETRY_ENABLED", "false")
 _HERE = ("127.", "::1", "localhost", "0.0.0.0", "/")
@@ -30,6 +32,39 @@ def only_this_machine() -> Iterator[None]:
     socket.socket.connect = connect  # type: ignore[method-assign]
     yield
     socket.socket.connect = real  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A throw-away PostgreSQL server; a test that needs it skips, and says so, where there is none. CI fails instead."""
+    from tests.postgres import NoServer, Server
+
+    try:
+        server = Server()
+    except NoServer as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh database with its tables, once on each of the two."""
+    if request.param == "sqlite":
+        from bot.storage import Store
+        from bot.vault import SecretKeys, Vault
+
+        url = f"sqlite:///{tmp_path / 'helpline.sqlite3'}"
+        store = Store(url, Vault(SecretKeys.parse(SecretKeys.generate())))
+        store.migrate()
+        store.close()
+        yield url
+        return
+    server: Server = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from bot.mailbox import Received, receive
-from bot.model import Channel, Incoming
+from bot.model import Channel, Flood, Incoming
 from bot.storage import Store
 
 
@@ -49,11 +49,14 @@ class Intake:
     def __init__(self, store: Store, registry: CollectorRegistry) -> None:
         self.store = store
         self._received = Counter("helpline_received_total", "Messages accepted, by channel; repeats apart.", ["channel", "repeat"], registry=registry)
+        self._flooded = Counter("helpline_flooded_total", "Messages accepted above their sender's limits.", ["channel"], registry=registry)
 
     async def accept(self, incoming: Incoming) -> Received:
         """Returns once the message is committed. Raises :class:`bot.storage.StorageUnavailable`: then it was not accepted."""
         received = await run_in_threadpool(receive, self.store, incoming)
         self._received.labels(incoming.channel.value, "yes" if received.duplicate else "no").inc()
+        if received.flood is not Flood.WITHIN:
+            self._flooded.labels(incoming.channel.value).inc()
         return received
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from starlette.concurrency import run_in_threadpool
 
 from bot import logs, mailbox, points
-from bot.mailbox import Changes, outbox
+from bot.mailbox import Changes, Topic, outbox
 from bot.mailbox.outbox import CLAIM_SECONDS, Outgoing
 from bot.model import Channel, SendState
 from bot.storage import StorageUnavailable, Store
@@ -91,7 +91,7 @@ class Sender:
             while True:
                 try:
                     if changes is None:
-                        changes = Changes(self._store)
+                        changes = Changes(self._store, Topic.OUTGOING)
                     if not await self.step():
                         await self._wait(changes)
                 except (StorageUnavailable, sqlite3.Error) as error:

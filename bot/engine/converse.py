@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Conversations:
         parts = asyncio.run(assemble(ROOT, settings, clock, progress))
         quieten(settings)
         vault = Vault(SecretKeys.parse(SecretKeys.generate()))
-        limits = Limits.of(settings)
+        limits = dataclasses.replace(Limits.of(settings), flood_per_minute=0)
         return cls(Store.throwaway(vault, clock, limits), parts)
 
     def __enter__(self) -> Conversations:

@@ -18,13 +18,15 @@ from bot.engine.acts import FALLBACK, FREELY, OFFER_LANGUAGE, Act, ActReader
 from bot.engine.compose import Composer
 from bot.engine.dialogue import DialogueResult, Said
 from bot.engine.language import DEFAULT, LanguageDecision, decide_language, likely
+from bot.engine.limits import must_be_answered
 from bot.engine.options import LANGUAGE, MAX_LIKELY_LANGUAGES, expand
 from bot.mailbox import HandoffChange, Turn, TurnOutcome
-from bot.model import Channel, ConversationState, Danger, Flag, HandoffState, MessageKind, Priority, Reply, Understanding
+from bot.model import Channel, ConversationState, Danger, Flag, Flood, HandoffState, MessageKind, Priority, Reply, StoredMessage, Understanding
 from bot.phrases.catalog import MissingPhrase
 from bot.settings import Settings
 
 SAFE = "safe.fallback"
+SLOW = "flood.slow"
 EMERGENCY = "emergency.now"
 EMERGENCY_PHRASES = frozenset({EMERGENCY, "emergency.again", "emergency.text", "emergency.no_speech", "media.location_danger"})
 EMERGENCY_AGAIN_SECONDS = 300.0
@@ -97,10 +99,15 @@ class TurnEngine:
             heard_before = work.state.last_heard_at
             hint = next((message.hint for message in reversed(group) if message.hint), turn.hint)
             act = self._acts.read(group, work.state, work.language, hint)
-            await self._act(act, turn, work, hint, heard_before)
+            if self._above_limit(group, act, work):
+                work.language = decide_language(work.state, act.read, hint, frozenset(self._languages)).reply
+                work.state = replace(work.state, flags=work.state.flags | act.flags)
+            else:
+                await self._act(act, turn, work, hint, heard_before)
             work.state = replace(work.state, last_heard_at=group[-1].received_at)
             if work.erase:
                 break
+        self._say_slow(turn, work, act)
         handoff = HandoffChange(work.priority or Priority.NORMAL, work.answers) if work.priority is not None or (work.answers and turn.handoff) else None
         outcome = TurnOutcome(
             state=work.state, replies=tuple(work.replies), snapshot=work.snapshot, handoff=handoff, cancel_unsent=work.cancel,
@@ -146,6 +153,27 @@ class TurnEngine:
             said.append(Said("language.offer", ("yes", "no")))
             work.state = replace(work.state, question=OFFER_LANGUAGE + decided.offer)
         self._say(said, act, turn, work, decided, hint, now)
+
+    # --- limits
+
+    def _above_limit(self, group: Sequence[StoredMessage], act: Act, work: _Work) -> bool:
+        """Whether an act is only read, not answered: all of it came above the sender's limits, and nothing in it must be answered."""
+        if any(message.flood is Flood.WITHIN for message in group) or must_be_answered(act.intent, act.danger):
+            return False
+        if act.read is not None and must_be_answered(act.read.intent, act.read.danger):
+            return False  # a word such as "help" may also be the label of a button
+        return not (act.kind is MessageKind.LOCATION and self._danger_lately(work.state, self._clock.now()))
+
+    def _say_slow(self, turn: Turn, work: _Work, act: Act | None) -> None:
+        """Once, when a limit was met: they can write again soon. Not to somebody who asked for silence, nor after 112."""
+        told = any(message.flood is Flood.FIRST_OVER for message in turn.messages)
+        silent = work.state.quiet_since is not None or work.state.opted_out_at is not None or work.erase
+        if not told or silent or (act is not None and act.danger is Danger.NOW):
+            return
+        try:
+            work.replies.extend(self._composer.compose([Said(SLOW)], (), work.language, turn.channel)[0])
+        except MissingPhrase:
+            work.attention.append("phrase_missing")
 
     # --- what is remembered
 
@@ -260,8 +288,7 @@ class TurnEngine:
 
     def _media(self, act: Act, turn: Turn, work: _Work, now: float) -> None:
         """Nothing is opened or passed on without consent; in danger a place is answered with 112 and a worker at the top."""
-        danger = work.state.danger_now_at is not None and now - work.state.danger_now_at <= DANGER_MEMORY_SECONDS
-        if act.kind is MessageKind.LOCATION and danger:
+        if act.kind is MessageKind.LOCATION and self._danger_lately(work.state, now):
             work.want_worker(Priority.DANGER_NOW)
             said = Said("media.location_danger")
         elif act.kind is MessageKind.VOICE:
@@ -270,6 +297,10 @@ class TurnEngine:
             said = Said("media.other", ("worker",)) if self._settings.desk_staffed else Said("media.other_unstaffed", ("worker",))
         decided = decide_language(work.state, None, None, frozenset(self._languages))
         self._say([said], act, turn, work, decided, None, now)
+
+    @staticmethod
+    def _danger_lately(state: ConversationState, now: float) -> bool:
+        return state.danger_now_at is not None and now - state.danger_now_at <= DANGER_MEMORY_SECONDS
 
     # --- saying it
 

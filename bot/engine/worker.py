@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from bot import logs, mailbox
+from bot import logs, mailbox, points
 from bot.clock import Clock, SystemClock
-from bot.mailbox import Changes, LeaseLost, Turn, TurnOutcome
-from bot.model import Danger, MessageKind, Reply, Understanding
+from bot.engine.limits import ALWAYS_ANSWERED, must_be_answered
+from bot.mailbox import Changes, LeaseLost, Topic, Turn, TurnOutcome
+from bot.model import Danger, Flood, MessageKind, Reply, StoredMessage, Understanding
 from bot.storage import StorageUnavailable, Store
 
 MAX_FAILURES = 3
@@ -28,6 +29,9 @@ IDLE_SECONDS = 0.5
 BURST_POLL_SECONDS = 0.1
 TIDY_SECONDS = 5.0
 AWAY_SECONDS = 0.5
+# While many wait: so long between two looks through them for danger, and so long for one look at most.
+LOOK_SECONDS = 0.25
+GRADE_SECONDS = 0.25
 
 _log = logs.get_logger("engine")
 
@@ -63,8 +67,10 @@ class Worker:
         safe: Callable[[Turn], tuple[Reply, ...]],
         grade: Callable[[str], Understanding] | None = None,
         clock: Clock | None = None,
+        backlog: int = 200,
     ) -> None:
-        """``owner`` names this process in leases; ``burst_seconds`` is how long SMS and Telegram wait for the rest of a burst."""
+        """``owner`` names this process in leases; ``burst_seconds`` is how long SMS and Telegram wait for the rest of a burst. When more than
+        ``backlog`` messages wait, danger goes first."""
         self._store = store
         self._engine = engine
         self._owner = owner
@@ -75,7 +81,10 @@ class Worker:
         self._clock = clock if clock is not None else SystemClock()
         self._loop = asyncio.new_event_loop()
         self._stop = threading.Event()
-        self._graded = 0
+        self._backlog = backlog
+        self._graded: set[int] = set()
+        self._crowded = False
+        self._looked = 0.0
         self._tidied = self._clock.monotonic()
         self._worked = time.monotonic()
 
@@ -89,7 +98,7 @@ class Worker:
 
     def forever(self) -> None:
         """Work until ``stop``; a database that is away is waited for."""
-        changes = Changes(self._store)
+        changes = Changes(self._store, Topic.MESSAGES)
         try:
             with self._beating():
                 while not self._stop.is_set():
@@ -106,7 +115,7 @@ class Worker:
 
     def step(self) -> bool:
         """Run one turn if there is one; say whether there was. Raises ``StorageUnavailable``."""
-        self._hurry_danger()
+        self._hurry_urgent()
         turn = mailbox.take(self._store, self._owner, self._lease_seconds, self._burst_seconds)
         if turn is None:
             return False
@@ -125,6 +134,7 @@ class Worker:
         try:
             with self._renewing(turn):
                 result = self._loop.run_until_complete(self._engine.run(turn))
+            points.reach("turn.ran")
             mailbox.commit(self._store, turn, result.outcome)
         except (LeaseLost, StorageUnavailable):
             raise
@@ -145,22 +155,35 @@ class Worker:
         mailbox.set_aside(self._store, turn, reason, replies)
         return "set_aside"
 
-    def _hurry_danger(self) -> None:
-        """A fragment that sounds like danger now does not wait for the rest of its burst."""
-        if not self._burst_seconds or self._grade is None:
+    def _hurry_urgent(self) -> None:
+        """A fragment that sounds like danger now does not wait for the rest of its burst; while many wait, or one sender floods, whoever is
+        in danger, asks for silence or for a person goes before all others."""
+        if self._grade is None or (self._crowded and time.monotonic() - self._looked < LOOK_SECONDS):
             return
-        for fragments in mailbox.in_burst(self._store, self._graded):
-            self._graded = max(self._graded, *(message.id for message in fragments.messages))
-            if any(self._is_danger(message.text) for message in fragments.messages if message.kind is MessageKind.TEXT):
-                mailbox.hurry(self._store, fragments.conversation_id)
+        end = time.monotonic() + GRADE_SECONDS
+        while True:
+            found = mailbox.ungraded(self._store, self._graded, bursts=bool(self._burst_seconds), backlog=self._backlog)
+            self._graded &= found.waiting
+            self._crowded, self._looked = found.crowded, time.monotonic()
+            for fragments in found.fragments:
+                self._graded.update(message.id for message in fragments.messages)
+                if any(self._is_urgent(message, found.crowded) for message in fragments.messages):
+                    mailbox.hurry(self._store, fragments.conversation_id)
+            if not found.fragments or time.monotonic() >= end:
+                return
 
-    def _is_danger(self, text: str) -> bool:
+    def _is_urgent(self, message: StoredMessage, crowded: bool) -> bool:
         assert self._grade is not None
+        if message.kind is not MessageKind.TEXT:
+            return message.kind is MessageKind.LOCATION or message.button in ALWAYS_ANSWERED
         try:
-            return self._grade(text).danger is Danger.NOW
+            read = self._grade(message.text)
         except Exception:
             _log.error("grading_failed", exc_info=True)
             return True  # when it cannot be told, it does not wait
+        if crowded or message.flood is not Flood.WITHIN:
+            return must_be_answered(read.intent, read.danger)
+        return read.danger is Danger.NOW
 
     def _tidy(self) -> None:
         if self._clock.monotonic() - self._tidied >= TIDY_SECONDS:

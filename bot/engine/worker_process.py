@@ -45,6 +45,7 @@ def main(settings: Settings) -> None:
             safe=parts.safe,
             grade=parts.grade,
             clock=clock,
+            backlog=settings.flood_backlog,
         )
         _log.info("ready", pid=os.getpid())
         worker.forever()

@@ -26,7 +26,7 @@ STYLE = (
 THRESHOLDS = np.linspace(0.0, 1.0, 101)
 
 
-def _svg(figure: Any) -> str:
+def svg(figure: Any) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)
@@ -44,7 +44,7 @@ def _bars(groups: dict[str, Figures], title: str, target: float) -> str:
     axes.set(yticks=places, yticklabels=names, xlim=(0, 100), xlabel="% right", title=title)
     axes.invert_yaxis()
     axes.legend(loc="lower left")
-    return _svg(figure)
+    return svg(figure)
 
 
 def _confusion(result: Result) -> str:
@@ -59,7 +59,7 @@ def _confusion(result: Result) -> str:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names, xlabel="understood", ylabel="meant")
     axes.set_xticklabels(names, rotation=90)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _danger(rows: Sequence[Row], found: Sequence[Understanding]) -> str:
@@ -78,7 +78,7 @@ def _danger(rows: Sequence[Row], found: Sequence[Understanding]) -> str:
             axes.plot(THRESHOLDS, lines, label=label)
     axes.set(xlabel="threshold on the probability of an emergency", ylabel="%", ylim=(0, 30), title="Misses and false alarms")
     axes.legend()
-    return _svg(figure)
+    return svg(figure)
 
 
 def _reliability(result: Result) -> str:
@@ -90,7 +90,7 @@ def _reliability(result: Result) -> str:
         s=[10 + b.count**0.5 * 4 for b in result.calibration],
     )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share right", title="Reliability")
-    return _svg(figure)
+    return svg(figure)
 
 
 def _table(result: Result) -> str:

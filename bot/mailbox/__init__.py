@@ -4,7 +4,7 @@ A door calls :func:`receive`; an engine calls :func:`take`, then :func:`commit` 
 and meanwhile :func:`renew`; a door that sends uses :mod:`bot.mailbox.outbox`, the web page :func:`web_fetch`.
 """
 
-from bot.mailbox import outbox
+from bot.mailbox import audit, outbox
 from bot.mailbox.changes import Changes
 from bot.mailbox.erasing import erase, retain
 from bot.mailbox.life import Figures, alive, beat, figures, stop_beating
@@ -17,19 +17,21 @@ from bot.mailbox.turns import (
     LeaseLost,
     Turn,
     TurnOutcome,
+    Ungraded,
     commit,
     fail,
     hurry,
-    in_burst,
     release,
     renew,
     set_aside,
     take,
+    ungraded,
 )
 from bot.mailbox.web import Fetched, OutgoingMessage, web_fetch, web_news
+from bot.storage.notices import Topic
 
 __all__ = [
-    "RETRY_SECONDS", "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Turn", "TurnOutcome",
-    "alive", "beat", "commit", "erase", "fail", "figures", "hurry", "in_burst", "mark_of", "off", "outbox", "owed", "receive", "release", "renew", "retain",
-    "set_aside", "set_mark", "settled", "stop_beating", "take", "web_fetch", "web_news",
+    "RETRY_SECONDS", "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Topic", "Turn", "TurnOutcome", "Ungraded",
+    "alive", "audit", "beat", "commit", "erase", "fail", "figures", "hurry", "mark_of", "off", "outbox", "owed", "receive", "release", "renew", "retain",
+    "set_aside", "set_mark", "settled", "stop_beating", "take", "ungraded", "web_fetch", "web_news",
 ]

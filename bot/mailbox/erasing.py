@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
+from bot.mailbox import flood
 from bot.model import Channel
 from bot.storage import Store, chores, conversations, messages, outgoing
 from bot.storage.conversations import ConversationRow
@@ -56,6 +57,8 @@ def retain(store: Store) -> int:
 
     Call it only with a clock that can be trusted: see :class:`bot.clock.Steady`.
     """
+    with store.write() as tx:
+        flood.forget_idle(store, tx, store.clock.now())
     erased = 0
     while True:
         with store.write() as tx:

@@ -39,6 +39,7 @@ class Figures:
     handoffs: dict[str, int]
     attention: int
     engine_alive: bool
+    attention_kinds: dict[str, int]
 
 
 def figures(store: Store) -> Figures:
@@ -47,4 +48,5 @@ def figures(store: Store) -> Figures:
     with store.read() as tx:
         waiting, oldest = messages.backlog(tx)
         age = 0.0 if oldest is None else max(0.0, store.clock.now() - oldest)
-        return Figures(waiting, age, outgoing.counts(tx), handoffs.counts(tx), len(ledger.unseen(tx)), engine_alive)
+        kinds = ledger.unseen_kinds(tx)
+        return Figures(waiting, age, outgoing.counts(tx), handoffs.counts(tx), sum(kinds.values()), engine_alive, kinds)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from bot.model import Incoming
+from bot import points
+from bot.mailbox import flood
+from bot.model import Flood, Incoming
 from bot.storage import Store, conversations, messages, outgoing
 from bot.storage.conversations import ConversationRow
 from bot.storage.sealed import Sealed
@@ -15,10 +17,11 @@ from bot.storage.sealed import Sealed
 @dataclass(frozen=True)
 class Received:
     """What became of a message. ``duplicate``: the same provider id came before and nothing was done; then the id of its
-    conversation is ``None`` once that was erased."""
+    conversation is ``None`` once that was erased. ``flood``: how it stands to its sender's limits; it is accepted all the same."""
 
     conversation_id: str | None
     duplicate: bool
+    flood: Flood = Flood.WITHIN
 
 
 def receive(store: Store, incoming: Incoming) -> Received:
@@ -36,12 +39,15 @@ def receive(store: Store, incoming: Incoming) -> Received:
             return Received(messages.conversation_of(tx, hashes), duplicate=True)
         row = _conversation(store, tx, incoming, now)
         sealed = Sealed.open(vault, row.id, row.wrapped)
-        messages.add(tx, sealed, hashes[0], row.next_in, incoming, now)
+        stands = flood.charge(store, tx, channel, incoming.address, now)
+        messages.add(tx, sealed, hashes[0], row.next_in, incoming, now, stands)
         written = now if incoming.sent_at is None else min(now, incoming.sent_at)
         heard = max(row.last_heard_at, written) if row.next_in > 1 else written
         conversations.heard(tx, row.id, heard)
         outgoing.prolong(tx, row.id, now, heard + store.limits.bot_expiry, heard + store.limits.worker_expiry)
-        return Received(row.id, duplicate=False)
+        points.reach("receive.stored")
+    points.reach("receive.committed")
+    return Received(row.id, duplicate=False, flood=stands)
 
 
 def _conversation(store: Store, tx: Connection, incoming: Incoming, now: float) -> ConversationRow:

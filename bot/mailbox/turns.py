@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy.engine import Connection
 
-from bot import logs
+from bot import logs, points
+from bot.mailbox import flood
 from bot.mailbox.erasing import erase_within
 from bot.model import Author, Channel, ConversationState, Handoff, MessageKind, Priority, Reply, SendState, StoredMessage
 from bot.storage import Store, conversations, handoffs, ledger, messages, outgoing
 from bot.storage.conversations import ConversationRow
+from bot.storage.notices import Topic, notify
 from bot.storage.sealed import Sealed, state_of
 from bot.vault import VaultError
 
@@ -19,6 +22,8 @@ _log = logs.get_logger("mailbox")
 BURST_CHANNELS = (Channel.SMS.value, Channel.TELEGRAM.value)
 _UNREADABLE_SECONDS = 60.0
 _CANDIDATES = 8
+MOST_MESSAGES = 100
+"""A turn reads no more than so many messages at once."""
 
 
 class LeaseLost(Exception):
@@ -84,10 +89,11 @@ class Committed:
 
 
 def take(store: Store, owner: str, lease_seconds: float, burst_seconds: float = 0.0, conversation_id: str | None = None) -> Turn | None:
-    """The conversation that has waited longest and that nobody holds, or ``None``; ``conversation_id`` asks for that one only.
+    """The conversation that has waited longest and that nobody holds, or ``None``; ``conversation_id`` asks for that one only. One that must
+    hurry comes first, one with nothing but messages above its sender's limits last.
 
     It is held for ``lease_seconds`` (at most ``store.limits.longest_lease``): then another engine may take it over, see :func:`renew`.
-    On SMS and Telegram it is left until ``burst_seconds`` after its last fragment, see :func:`in_burst` and :func:`hurry`.
+    On SMS and Telegram it is left until ``burst_seconds`` after its last fragment, see :func:`ungraded` and :func:`hurry`.
     """
     if not 0 < lease_seconds <= store.limits.longest_lease:
         raise ValueError(f"a lease is at most {store.limits.longest_lease:g} seconds")
@@ -108,15 +114,18 @@ def take(store: Store, owner: str, lease_seconds: float, burst_seconds: float = 
                 conversations.let_go(tx, candidate.conversation_id, candidate.fence + 1, now + min(_UNREADABLE_SECONDS, longest))
                 ledger.attend(tx, "unreadable", candidate.conversation_id, now)
                 continue
-            if turn is not None:
-                return turn
-            conversations.let_go(tx, candidate.conversation_id, candidate.fence + 1)
+            if turn is None:
+                conversations.let_go(tx, candidate.conversation_id, candidate.fence + 1)
+                continue
+            points.reach("take.held")
+        points.reach("take.committed")
+        return turn
     return None
 
 
 def _read_turn(store: Store, tx: Connection, conversation_id: str, owner: str, lease_seconds: float) -> Turn | None:
     row = conversations.get(tx, conversation_id)
-    rows = messages.waiting(tx, conversation_id)
+    rows = messages.waiting(tx, conversation_id, MOST_MESSAGES)
     if row is None or not rows:
         return None
     if any(r.failures for r in rows):
@@ -144,6 +153,7 @@ def release(store: Store, turn: Turn) -> None:
     with store.write() as tx:
         if not conversations.let_go(tx, turn.conversation_id, turn.fence):
             raise LeaseLost
+        notify(tx, Topic.MESSAGES)
 
 
 def fail(store: Store, turn: Turn) -> int:
@@ -186,6 +196,8 @@ def commit(store: Store, turn: Turn, outcome: TurnOutcome) -> Committed:
         messages.finish(tx, row.id, handled, now)
         keep = _commit_erasure if outcome.erase else _commit_changes
         result = keep(store, tx, turn, outcome, row, sealed, now)
+        points.reach("commit.written")
+    points.reach("commit.committed")
     if outcome.erase:
         store.scrub()
     return result
@@ -229,37 +241,59 @@ def _queue(store: Store, tx: Connection, sealed: Sealed, row: ConversationRow, r
            language: str | None, *, quiet: bool) -> tuple[int, ...]:
     expires_at = row.last_heard_at + store.limits.bot_expiry
     state = SendState.CANCELLED if quiet else SendState.QUEUED
+    if not quiet and (segments := sum(reply.segments or 0 for reply in replies)):
+        flood.spend(store, tx, row.channel, sealed.unseal_json("address", row.address), segments, now)
     return outgoing.add(tx, sealed, row, replies, Author.BOT, now, expires_at, turn.messages[-1].id, language, state)
 
 
 @dataclass(frozen=True)
 class Fragments:
-    """Waiting messages of one conversation whose rest may still come."""
+    """Waiting messages of one conversation that nobody has looked at for danger."""
 
     conversation_id: str
     messages: tuple[StoredMessage, ...]
 
 
-def in_burst(store: Store, after: int = 0) -> tuple[Fragments, ...]:
-    """Fragments on SMS and Telegram with an id above ``after`` that wait for the rest: look for danger in them, then :func:`hurry`."""
+@dataclass(frozen=True)
+class Ungraded:
+    """What :func:`ungraded` found. ``waiting``: ids of all waiting messages that are not marked to hurry. ``crowded``: more than the backlog."""
+
+    fragments: tuple[Fragments, ...]
+    waiting: frozenset[int]
+    crowded: bool
+
+
+def ungraded(store: Store, seen: Collection[int], *, bursts: bool, backlog: int, limit: int = 32) -> Ungraded:
+    """Waiting messages, at most ``limit``, that may be urgent and are not in their turn soon: look for danger in them, then :func:`hurry`.
+
+    Those are fragments on SMS and Telegram that wait for the rest (with ``bursts``), messages above their sender's limits, and all when
+    more than ``backlog`` wait. ``seen`` are ids of those that were looked at. Those within their sender's limits come first.
+    """
     with store.read() as tx:
-        ids = {(conversation, message) for conversation, message in messages.in_burst(tx, BURST_CHANNELS) if message > after}
+        rows = messages.unhurried(tx)
+        crowded = len(rows) > backlog
+        wanted: dict[str, list[int]] = {}
+        for row in rows:
+            if limit > 0 and row.id not in seen and (crowded or row.flood > 0 or (bursts and row.channel in BURST_CHANNELS)):
+                wanted.setdefault(row.conversation_id, []).append(row.id)
+                limit -= 1
         found = []
-        for conversation_id in sorted({conversation for conversation, _ in ids}):
-            row = conversations.get(tx, conversation_id)
-            if row is None:
+        for conversation_id, ids in wanted.items():
+            conversation = conversations.get(tx, conversation_id)
+            if conversation is None:
                 continue
             try:
-                sealed = Sealed.open(store.vault, row.id, row.wrapped)
-                texts = tuple(messages.opened(r, sealed) for r in messages.waiting(tx, row.id) if (row.id, r.id) in ids)
+                sealed = Sealed.open(store.vault, conversation.id, conversation.wrapped)
+                texts = tuple(messages.opened(row, sealed) for row in messages.some(tx, conversation_id, ids))
             except VaultError:
                 continue  # take() puts it before the staff
-            found.append(Fragments(row.id, texts))
-        return tuple(found)
+            if texts:
+                found.append(Fragments(conversation_id, texts))
+        return Ungraded(tuple(found), frozenset(row.id for row in rows), crowded)
 
 
 def hurry(store: Store, conversation_id: str) -> None:
-    """What waits in this conversation waits for no further fragments: danger never does."""
+    """What waits in this conversation waits for no further fragments and for nobody else: danger never does."""
     with store.write() as tx:
         messages.hurry(tx, conversation_id)
 

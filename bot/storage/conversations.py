@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot.model import ConversationState
+from bot.storage.notices import Topic, notify
 from bot.storage.sealed import Sealed, state_fields
 from bot.storage.sql import insert_new
 from bot.storage.tables import Time, attention, conversations, erasures, handoffs, messages, outgoing, receipts
@@ -33,7 +34,9 @@ _EXTEND = _BY_FENCE.values(lease_until=_p("b_until"))
 LEASE_FREE = sa.or_(_c.lease_until.is_(None), _c.lease_until <= _p("b_now", type_=Time), _c.lease_until > _p("b_latest", type_=Time))
 """Nobody holds it, at ``b_now``. A lease beyond ``b_latest`` (longer than any may be) was made before the clock was set back: it does not count."""
 
-_HOLD = _BY_FENCE.where(LEASE_FREE).values(lease_owner=_p("b_owner"), lease_until=_p("b_until"), fence=_c.fence + 1)
+# Whoever is writing to it now is left alone: another conversation waits as well, and the commit wakes somebody.
+_FREE = sa.select(_c.id).where(_c.id == _p("b_id"), _c.fence == _p("b_fence"), LEASE_FREE).with_for_update(skip_locked=True)
+_HOLD = conversations.update().where(_c.id.in_(_FREE)).values(lease_owner=_p("b_owner"), lease_until=_p("b_until"), fence=_c.fence + 1)
 _KEEP_STATE = _BY_ID.values(state=_p("b_state"), snapshot=_p("b_snapshot"), quiet=_p("b_quiet"), opted_out=_p("b_opted_out"))
 
 
@@ -90,9 +93,8 @@ def create(tx: Connection, vault: Vault, channel: str, address: str, now: float)
         "created_at": now, "last_heard_at": now, "next_in": 1, "next_out": int(now * 1000), "fence": 0,
     })
     row = get(tx, conversation_id, lock=True) if made else find(tx, channel, vault.pseudonyms(channel, address), lock=True)
-    if row is None:
-        raise RuntimeError("a conversation vanished while it was made")
-    return row
+    # somebody else's was in the way, and was erased while this waited for it
+    return create(tx, vault, channel, address, now) if row is None else row
 
 
 def supersede(tx: Connection, conversation_id: str) -> None:
@@ -149,14 +151,20 @@ def count(tx: Connection) -> int:
     return int(tx.execute(sa.select(sa.func.count()).select_from(_c)).scalar_one())
 
 
+def all_ids(tx: Connection) -> list[str]:
+    """The ids of all conversations."""
+    return list(tx.execute(sa.select(_c.id)).scalars())
+
+
 def silent_since(tx: Connection, before: float, handed_before: float, limit: int) -> list[str]:
     """Ids of conversations to let go: not heard of since ``before`` and never handed over, or handed over, not heard of and not changed by
-    a worker since ``handed_before``. One that an engine holds, or in which a message waits, is left."""
+    a worker since ``handed_before``. One that an engine holds, in which a message waits, or that is written to now, is left. Locks the rows."""
     asked = sa.exists().where(handoffs.c.conversation_id == _c.id)
     lately = sa.exists().where(handoffs.c.conversation_id == _c.id, handoffs.c.changed_at >= handed_before)
     waits = sa.exists().where(messages.c.conversation_id == _c.id, messages.c.handled_at.is_(None))
     over = sa.or_(sa.and_(sa.not_(asked), _c.last_heard_at < before), sa.and_(asked, sa.not_(lately), _c.last_heard_at < handed_before))
-    return list(tx.execute(sa.select(_c.id).where(over, sa.not_(waits), _c.lease_owner.is_(None)).limit(limit)).scalars())
+    query = sa.select(_c.id).where(over, sa.not_(waits), _c.lease_owner.is_(None)).limit(limit)
+    return list(tx.execute(query.with_for_update(skip_locked=True)).scalars())
 
 
 def destroy(tx: Connection, conversation_id: str, ledger_hash: str, now: float) -> None:
@@ -175,6 +183,7 @@ def destroy(tx: Connection, conversation_id: str, ledger_hash: str, now: float) 
                           .values(state="closed", closed_at=now, changed_at=now, closed_reason="erased")).rowcount
     tx.execute(handoffs.update().where(mine).values(conversation_id=None, answers=None))
     tx.execute(conversations.delete().where(_c.id == conversation_id))
+    notify(tx, Topic.OUTGOING)
     insert_new(tx, erasures, {"hash": ledger_hash, "at": now})
     if was_open:
         tx.execute(attention.insert().values(kind="erased_by_person", conversation_id=None, at=now))

@@ -8,9 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bot import logs
 from bot.storage.sql import insert_new
 from bot.storage.tables import attention, heartbeats
 
+_log = logs.get_logger("storage")
 _KIND = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 
@@ -27,12 +29,19 @@ def attend(tx: Connection, kind: str, conversation_id: str | None, now: float) -
         sa.select(attention.c.id).where(attention.c.kind == code(kind), attention.c.conversation_id == conversation_id, attention.c.seen_at.is_(None))
         .limit(1)).first() is not None
     if not same:
+        _log.warning("attention", kind=kind)  # an alarm can hang on it; what it is about stands in the table alone
         tx.execute(attention.insert().values(kind=code(kind), conversation_id=conversation_id, at=now))
 
 
 def unseen(tx: Connection) -> list[Any]:
     """Attention entries that nobody has seen, oldest first: ``id``, ``kind``, ``conversation_id``, ``at``."""
     return list(tx.execute(sa.select(attention).where(attention.c.seen_at.is_(None)).order_by(attention.c.id)))
+
+
+def unseen_kinds(tx: Connection) -> dict[str, int]:
+    """How many entries that nobody has seen there are of each kind."""
+    query = sa.select(attention.c.kind, sa.func.count()).where(attention.c.seen_at.is_(None)).group_by(attention.c.kind)
+    return {found[0]: int(found[1]) for found in tx.execute(query)}
 
 
 def beat(tx: Connection, process: str, instance: str, now: float) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bot.model import Incoming, MessageKind, StoredMessage
+from bot.model import Flood, Incoming, MessageKind, StoredMessage
 from bot.storage.conversations import LEASE_FREE
+from bot.storage.notices import Topic, notify
 from bot.storage.sealed import Sealed, in_place, incoming_body, reference_place
 from bot.storage.sql import insert_new
 from bot.storage.tables import Time, conversations, messages, receipts
@@ -22,6 +23,9 @@ _p = sa.bindparam
 # Made once: building a statement costs more than running it.
 _ADD = messages.insert()
 _WAITING = sa.select(messages).where(_m.conversation_id == _p("b_id"), _m.handled_at.is_(None)).order_by(_m.sequence)
+_FIRST_WAITING = _WAITING.limit(_p("b_limit"))
+_UNHURRIED = (sa.select(_m.id, _m.conversation_id, _m.flood, conversations.c.channel).join(conversations, _m.conversation_id == conversations.c.id)
+              .where(_m.handled_at.is_(None), _m.hurry.is_(False)).order_by(_m.flood, _m.id))
 _IS_WAITING = sa.select(_m.id).where(_m.conversation_id == _p("b_id"), _m.handled_at.is_(None)).limit(1)
 _BEGIN = messages.update().where(_m.id.in_(_p("b_ids", expanding=True))).values(attempts=_m.attempts + 1)
 _UNFINISHED = sa.and_(_m.conversation_id == _p("b_id"), _m.id.in_(_p("b_ids", expanding=True)), _m.handled_at.is_(None))
@@ -31,7 +35,7 @@ _CANDIDATES = (sa.select(conversations.c.id, conversations.c.fence)
                .join(messages, _m.conversation_id == conversations.c.id)
                .where(_m.handled_at.is_(None), LEASE_FREE)
                .group_by(conversations.c.id, conversations.c.fence, conversations.c.channel)
-               .order_by(sa.func.min(_m.id)))
+               .order_by(sa.func.max(sa.case((_m.hurry, 1), else_=0)).desc(), sa.case((sa.func.min(_m.flood) > 0, 1), else_=0), sa.func.min(_m.id)))
 
 
 @dataclass(frozen=True)
@@ -55,18 +59,21 @@ def conversation_of(tx: Connection, hashes: Sequence[str]) -> str | None:
     return None if found is None else str(found)
 
 
-def add(tx: Connection, sealed: Sealed, receipt: str, sequence: int, incoming: Incoming, now: float) -> int:
+def add(tx: Connection, sealed: Sealed, receipt: str, sequence: int, incoming: Incoming, now: float,
+        flood: Flood = Flood.WITHIN) -> int:
     """Store one message as waiting; its id."""
     done = tx.execute(_ADD, {
         "conversation_id": sealed.conversation_id, "receipt": receipt, "sequence": sequence, "kind": incoming.kind.value,
-        "body": sealed.seal_json(in_place(sequence), incoming_body(incoming)), "received_at": now, "attempts": 0, "failures": 0, "hurry": False,
+        "body": sealed.seal_json(in_place(sequence), incoming_body(incoming)), "received_at": now, "attempts": 0, "failures": 0, "hurry": False, "flood": int(flood),
         "reference": None if incoming.reference is None else sealed.seal_json(reference_place(sequence, "in"), incoming.reference)})
+    notify(tx, Topic.MESSAGES)
     return int(done.inserted_primary_key[0])
 
 
 def candidates(tx: Connection, now: float, longest: float, burst_seconds: float, burst_channels: Sequence[str], conversation_id: str | None,
                limit: int) -> list[Candidate]:
-    """Conversations that may be taken now, the longest waiting first.
+    """Conversations that may be taken now: those with a message that must hurry first, those with nothing but what came above a
+    limit last, among each the longest waiting first.
 
     On ``burst_channels`` one waits until ``burst_seconds`` after its newest fragment, three times that at most after its oldest,
     unless a fragment is marked to hurry. A fragment from the future (the clock was set back) does not wait.
@@ -93,21 +100,33 @@ def _candidates(one: bool, burst: bool, limit: int) -> Any:
     return query
 
 
-def in_burst(tx: Connection, burst_channels: Sequence[str]) -> list[tuple[str, int]]:
-    """(conversation, message id) of waiting fragments on ``burst_channels`` that are not marked to hurry, oldest first."""
-    query = (sa.select(_m.conversation_id, _m.id).join(conversations, _m.conversation_id == conversations.c.id)
-             .where(_m.handled_at.is_(None), _m.hurry.is_(False), conversations.c.channel.in_(list(burst_channels))).order_by(_m.id))
-    return [(found.conversation_id, found.id) for found in tx.execute(query)]
+def unhurried(tx: Connection) -> list[Any]:
+    """Waiting messages that are not marked to hurry, those within their sender's limits first, the oldest of each first: ``id``,
+    ``conversation_id``, ``channel``, ``flood``."""
+    return list(tx.execute(_UNHURRIED))
+
+
+def some(tx: Connection, conversation_id: str, ids: Sequence[int]) -> list[Any]:
+    """The sealed rows of some of a conversation's messages in order."""
+    return list(tx.execute(sa.select(messages).where(_m.conversation_id == conversation_id, _m.id.in_(list(ids))).order_by(_m.sequence)))
 
 
 def hurry(tx: Connection, conversation_id: str) -> None:
     """Let a conversation's waiting messages wait for no further fragments."""
     tx.execute(messages.update().where(_m.conversation_id == conversation_id, _m.handled_at.is_(None)).values(hurry=True))
+    notify(tx, Topic.MESSAGES)
 
 
-def waiting(tx: Connection, conversation_id: str) -> list[Any]:
-    """The sealed rows of a conversation's waiting messages in order."""
-    return list(tx.execute(_WAITING, {"b_id": conversation_id}))
+def waiting(tx: Connection, conversation_id: str, limit: int | None = None) -> list[Any]:
+    """The sealed rows of a conversation's waiting messages in order, the first ``limit`` of them."""
+    if limit is None:
+        return list(tx.execute(_WAITING, {"b_id": conversation_id}))
+    return list(tx.execute(_FIRST_WAITING, {"b_id": conversation_id, "b_limit": limit}))
+
+
+def of(tx: Connection, conversation_id: str) -> list[Any]:
+    """All sealed rows of a conversation in order."""
+    return list(tx.execute(sa.select(messages).where(_m.conversation_id == conversation_id).order_by(_m.sequence)))
 
 
 def begin_attempt(tx: Connection, ids: Sequence[int]) -> None:
@@ -123,6 +142,7 @@ def count_failure(tx: Connection, ids: Sequence[int]) -> None:
 def finish(tx: Connection, conversation_id: str, ids: Sequence[int], now: float, set_aside: str | None = None) -> int:
     """Give messages their final outcome, and their receipts too; how many had none before."""
     own = {"b_id": conversation_id, "b_ids": list(ids)}
+    notify(tx, Topic.OUTGOING)  # a page waits to hear that nothing is under way any more
     tx.execute(_SIGN_OFF, {**own, "b_outcome": "handled" if set_aside is None else "set_aside"})
     return int(tx.execute(_FINISH, {**own, "b_now": now, "b_reason": set_aside}).rowcount)
 
@@ -131,7 +151,7 @@ def opened(row: Any, sealed: Sealed) -> StoredMessage:
     """A row as the engine reads it. Raises :class:`bot.vault.VaultError`."""
     body = sealed.unseal_json(in_place(row.sequence), row.body)
     return StoredMessage(row.id, row.sequence, MessageKind(row.kind), body["text"], body["button"], body["hint"], row.received_at,
-                         bool(body.get("edited")))
+                         bool(body.get("edited")), Flood(row.flood))
 
 
 def move(tx: Connection, row: Any, old: Sealed, new: Sealed, sequence: int) -> None:

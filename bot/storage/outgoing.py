@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from bot.model import Author, Reply, SendState
 from bot.storage import conversations as conversation_rows
 from bot.storage.conversations import ConversationRow
+from bot.storage.notices import Topic, notify
 from bot.storage.sealed import Sealed, out_place, reference_place, reply_body
 from bot.storage.tables import OPEN_SENDS, Time, conversations, outgoing
 
@@ -36,6 +37,7 @@ def add(tx: Connection, sealed: Sealed, row: ConversationRow, replies: Sequence[
             "state": state.value, "created_at": now, "expires_at": expires_at, "attempts": 0, "next_attempt_at": now, "possible_duplicate": False,
             "reply_to": reply_to, "finished_at": None if state is SendState.QUEUED else now})
     if replies:
+        notify(tx, Topic.OUTGOING)
         conversation_rows.use_out(tx, row.id, len(replies))
     return sequences
 
@@ -48,6 +50,8 @@ def prolong(tx: Connection, conversation_id: str, now: float, bot_until: float, 
 def cancel(tx: Connection, conversation_id: str, now: float) -> int:
     """Nothing unsent goes out any more; what is in flight or shown is not sent again. How many were cancelled."""
     own = _o.conversation_id == conversation_id
+    # a sender that claims or marks one of these now is waited for: its message must not slip through between the two updates
+    tx.execute(sa.select(_o.id).where(own, _o.state.in_(OPEN_SENDS)).order_by(_o.id).with_for_update()).all()
     tx.execute(outgoing.update().where(own, _o.state.in_((SendState.SENDING.value, SendState.SENT.value)), _o.expires_at > now).values(expires_at=now))
     return int(tx.execute(outgoing.update().where(own, _o.state == SendState.QUEUED.value)
                           .values(state=SendState.CANCELLED.value, finished_at=now)).rowcount)
@@ -64,13 +68,15 @@ def any_too_late(tx: Connection, now: float) -> bool:
 
 def expire(tx: Connection, now: float) -> int:
     """Whatever may no longer be sent gets that outcome; how many."""
-    done = tx.execute(outgoing.update().where(_o.state == SendState.QUEUED.value, _too_late(now))
-                      .values(state=SendState.EXPIRED.value, finished_at=now))
+    # one that somebody writes to now is left to the next time: its person may be writing again
+    late = sa.select(_o.id).where(_o.state == SendState.QUEUED.value, _too_late(now)).with_for_update(skip_locked=True)
+    done = tx.execute(outgoing.update().where(_o.id.in_(late)).values(state=SendState.EXPIRED.value, finished_at=now))
     return int(done.rowcount)
 
 
 def heads(tx: Connection, channel: str, now: float, limit: int) -> list[Any]:
-    """The first open row of each conversation on ``channel`` that may be tried now, oldest first; later rows wait behind it.
+    """The first open row of each conversation on ``channel`` that may be tried now, oldest first; later rows wait behind it. Locks the
+    rows; what somebody else has locked is left out.
 
     A ``sending`` row is due when its sender's claim has lapsed: whether it went out is unknown. Each carries the conversation's
     ``key_id``, ``data_key`` and ``address`` too.
@@ -78,12 +84,13 @@ def heads(tx: Connection, channel: str, now: float, limit: int) -> list[Any]:
     other = outgoing.alias()
     earlier = sa.exists().where(other.c.conversation_id == _o.conversation_id, other.c.state.in_(OPEN_SENDS), other.c.sequence < _o.sequence)
     lapsed = sa.and_(_o.state == SendState.SENDING.value, sa.or_(_o.claimed_until <= now, _o.claimed_until > now + 600))
-    ready = sa.and_(_o.state == SendState.QUEUED.value, sa.or_(_o.next_attempt_at <= now, _o.next_attempt_at > now + 86400))
+    ready = sa.and_(_o.state == SendState.QUEUED.value, sa.or_(_o.next_attempt_at <= now, _o.next_attempt_at > now + 86400), sa.not_(_too_late(now)),
+                    conversations.c.quiet.is_(False))
     query = (sa.select(outgoing, conversations.c.key_id, conversations.c.data_key, conversations.c.address)
              .join(conversations, _o.conversation_id == conversations.c.id)
              .where(conversations.c.channel == channel, sa.or_(lapsed, ready), sa.not_(earlier))
              .order_by(_o.id).limit(limit))
-    return list(tx.execute(query))
+    return list(tx.execute(query.with_for_update(of=outgoing, skip_locked=True)))
 
 
 def claim(tx: Connection, row: Any, owner: str, until: float) -> bool:
@@ -98,6 +105,7 @@ def settle(tx: Connection, outgoing_id: int, attempt: int | None, values: dict[s
     where = [_o.id == outgoing_id, _o.state.in_([s.value for s in states])]
     if attempt is not None:
         where.append(_o.attempts == attempt)
+    notify(tx, Topic.OUTGOING)  # the next one of its conversation may go
     return bool(tx.execute(outgoing.update().where(*where).values(**values)).rowcount == 1)
 
 

@@ -27,8 +27,14 @@ from bot.vault import Vault, keys_for
 
 _log = logs.get_logger("storage")
 
+KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""libpq's parameters: a server that vanished without a word is noticed within half a minute."""
+
 BUSY_SECONDS = 5.0
-"""How long a writer waits for another one on SQLite before :class:`StorageUnavailable`."""
+"""How long a transaction waits for another one before :class:`StorageUnavailable`."""
+
+_STATEMENT_SECONDS = 15.0
+_IDLE_SECONDS = 30.0
 
 
 class StorageUnavailable(Exception):
@@ -41,7 +47,7 @@ class StorageUnusable(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Times, in seconds, that the mailbox keeps."""
+    """What the mailbox keeps to: times in seconds, and what one sender may cost."""
 
     bot_expiry: float = 600.0
     worker_expiry: float = 3600.0
@@ -49,12 +55,18 @@ class Limits:
     keep: float = 30 * 86400.0
     keep_handed: float = 90 * 86400.0
     longest_lease: float = 15.0
+    flood_per_minute: float = 20.0
+    """Messages that an address may write at once, and a minute; 0: no limits. The next two count by the hour."""
+    flood_per_hour: float = 240.0
+    flood_segments_per_hour: float = 150.0
 
     @staticmethod
     def of(settings: Settings) -> Limits:
         return Limits(bot_expiry=settings.bot_expiry_minutes * 60, worker_expiry=settings.worker_expiry_minutes * 60,
                       stranger=settings.stranger_days * 86400, keep=settings.keep_days * 86400.0,
-                      keep_handed=settings.keep_handoff_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds))
+                      keep_handed=settings.keep_handoff_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds),
+                      flood_per_minute=settings.flood_per_minute, flood_per_hour=settings.flood_per_hour,
+                      flood_segments_per_hour=settings.flood_segments_per_hour)
 
 
 class Store:
@@ -112,7 +124,10 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """One reading transaction: a single view of the data, in nobody's way. Raises :class:`StorageUnavailable`."""
+        """One reading transaction, in nobody's way. Raises :class:`StorageUnavailable`.
+
+        On SQLite it is a single view of the data; on PostgreSQL (READ COMMITTED) each statement sees what is committed by then.
+        """
         with _plain_errors(), self.engine.connect() as connection, connection.begin():
             yield connection
 
@@ -186,7 +201,7 @@ def _plain_errors() -> Iterator[None]:
     except (exc.DBAPIError, exc.TimeoutError) as error:
         cause = getattr(error, "orig", None) or error
         word = str(cause).lower()
-        what = "locked" if "locked" in word else "disk full" if "disk" in word and "full" in word else type(cause).__name__
+        what = "locked" if "lock" in word else "disk full" if "full" in word or "no space left" in word else type(cause).__name__
         _log.warning("database_unavailable", error=type(cause).__name__)
         raise StorageUnavailable(what) from error
 
@@ -224,5 +239,9 @@ def _sqlite_engine(url: str, durable: bool) -> Engine:
 
 
 def _postgres_engine(url: str) -> Engine:
-    return sa.create_engine(url, future=True, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=40, pool_timeout=BUSY_SECONDS,
-                            connect_args={"connect_timeout": 5})
+    """Nothing waits for ever: locks, statements, transactions of a process that hangs, and hosts that vanish all have an end."""
+    limits = {"lock_timeout": BUSY_SECONDS, "statement_timeout": _STATEMENT_SECONDS, "idle_in_transaction_session_timeout": _IDLE_SECONDS}
+    options = " ".join(f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items())
+    options += " -c synchronous_commit=on"  # whatever the server's default is: what was accepted survives a crash
+    return sa.create_engine(url, future=True, hide_parameters=True, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=8, max_overflow=40,
+                            pool_timeout=BUSY_SECONDS, connect_args={"connect_timeout": 5, "application_name": "helpline", "options": options, **KEEPALIVES})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest migration, which this code needs."""
 
 metadata = sa.MetaData()
@@ -67,6 +67,7 @@ messages = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False, default=0),  # turns that said they failed
     sa.Column("hurry", sa.Boolean, nullable=False, default=False),  # does not wait for the rest of a burst
     sa.Column("reference", sa.LargeBinary),  # what the provider calls it, sealed
+    sa.Column("flood", sa.Integer, nullable=False, default=0, server_default="0"),  # bot.model.Flood
     sa.UniqueConstraint("conversation_id", "sequence", name="uq_messages_sequence"),
     sqlite_autoincrement=True,
 )
@@ -160,6 +161,19 @@ chores = sa.Table(
     sqlite_autoincrement=True,
 )
 """Work at a provider that must be done even if a process dies: it outlives the conversation that it is about."""
+
+buckets = sa.Table(
+    "buckets",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),  # a keyed name of an address, of no other use
+    sa.Column("minute", Time, nullable=False),
+    sa.Column("hour", Time, nullable=False),
+    sa.Column("segments", Time, nullable=False),
+    sa.Column("slowed", sa.Boolean, nullable=False),
+    sa.Column("at", Time, nullable=False),
+)
+"""What an address may still cost: see :mod:`bot.mailbox.flood`."""
+sa.Index("ix_buckets_at", buckets.c.at)
 
 marks = sa.Table(
     "marks",

@@ -40,6 +40,10 @@ class StoreFigures(Collector):
         yield GaugeMetricFamily("helpline_waiting_messages", "Messages without an outcome.", value=found.waiting)
         yield GaugeMetricFamily("helpline_oldest_waiting_seconds", "Age of the oldest message without an outcome.", value=found.oldest_waiting)
         yield GaugeMetricFamily("helpline_attention", "Entries that no worker has seen.", value=found.attention)
+        kinds = GaugeMetricFamily("helpline_attention_kinds", "The same, by kind.", labels=["kind"])
+        for kind, count in sorted(found.attention_kinds.items()):
+            kinds.add_metric([kind], count)
+        yield kinds
         for name, help_text, counts in (("helpline_outgoing", "Send queue, by state.", found.outgoing), ("helpline_handoffs", "Handoffs, by state.", found.handoffs)):
             family = GaugeMetricFamily(name, help_text, labels=["state"])
             for state, count in sorted(counts.items()):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +18,7 @@ from bot.mailbox import Turn, TurnOutcome
 from bot.model import Channel, Danger, Incoming, Reply, Understanding
 from bot.storage import Limits, Store
 from bot.vault import SecretKeys, Vault
+from tests.postgres import Server
 
 SAFE = Reply("safe phrase")
 
@@ -68,11 +69,18 @@ def vault() -> Vault:
     return Vault(SecretKeys.parse(SecretKeys.generate()))
 
 
-@pytest.fixture
-def store(vault: Vault, clock: ManualClock) -> Iterator[Store]:
-    opened = Store.throwaway(vault, clock)
-    yield opened
-    opened.close()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, vault: Vault, clock: ManualClock) -> Iterator[Store]:
+    if request.param == "sqlite":
+        opened = Store.throwaway(vault, clock)
+        yield opened
+        opened.close()
+        return
+    server: Server = request.getfixturevalue("postgres")
+    with server.database() as url:
+        opened = Store(url, vault, clock)
+        yield opened
+        opened.close()
 
 
 def worker(store: Store, engine: Echo, owner: str = "one", burst: float = 0.0, lease: float = 10.0, grade: Callable[[str], Understanding] | None = None) -> Worker:
@@ -116,7 +124,12 @@ def test_messages_that_wait_together_are_one_turn(store: Store) -> None:
     assert reads(store) == ["echo a+b+c+d"]
 
 
-def test_a_message_that_always_breaks_its_turn_is_set_aside_and_later_ones_flow(store: Store, clock: ManualClock) -> None:
+def test_fault_25_a_message_that_always_breaks_its_turn_is_set_aside_and_later_ones_flow(
+        store: Store, clock: ManualClock, capfd: pytest.CaptureFixture[str]) -> None:
+    """Fault 25; the alarm is a line in the log and a figure."""
+    from bot import logs
+
+    logs.configure("info")
     engine = Echo({"poison": boom})
     working = worker(store, engine)
     writes(store, "poison", 1)
@@ -125,8 +138,11 @@ def test_a_message_that_always_breaks_its_turn_is_set_aside_and_later_ones_flow(
     drain(working, clock)
     assert sum("poison" in texts for texts in engine.seen) == 3
     assert reads(store) == [SAFE.text, "echo after"]
-    assert mailbox.figures(store).attention == 1
+    assert mailbox.figures(store).attention_kinds == {"set_aside": 1}
     assert mailbox.figures(store).waiting == 0
+    (alarm,) = [json.loads(line) for line in capfd.readouterr().err.splitlines() if "attention" in line]
+    assert (alarm["level"], alarm["event"], alarm["kind"]) == ("warning", "attention", "set_aside")
+    assert "conversation" not in alarm
 
 
 def test_a_message_that_breaks_its_turn_does_not_take_others_with_it(store: Store, clock: ManualClock) -> None:
@@ -183,9 +199,8 @@ def test_an_answer_that_comes_after_a_takeover_is_dropped(store: Store, clock: M
     assert reads(store) == ["echo slow"]
 
 
-def test_a_turn_longer_than_its_lease_keeps_it_and_four_messages_are_answered_in_order(vault: Vault, tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'db.sqlite3'}", vault, SystemClock(), Limits())
-    store.migrate()
+def test_fault_10_a_turn_longer_than_its_lease_keeps_it_and_four_messages_are_answered_in_order(vault: Vault, database_url: str) -> None:
+    store = Store(database_url, vault, SystemClock(), Limits())
     other = worker(store, Echo(), owner="two", lease=0.6)
     taken: list[bool] = []
 
@@ -204,9 +219,8 @@ def test_a_turn_longer_than_its_lease_keeps_it_and_four_messages_are_answered_in
     store.close()
 
 
-def test_two_engines_and_one_person_run_one_turn_at_a_time(vault: Vault, tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'db.sqlite3'}", vault, SystemClock(), Limits())
-    store.migrate()
+def test_fault_11_two_engines_and_one_person_run_one_turn_at_a_time(vault: Vault, database_url: str) -> None:
+    store = Store(database_url, vault, SystemClock(), Limits())
     engine = Echo({"m": lambda: time.sleep(0.005)})
     workers = [worker(store, engine, owner=name) for name in ("one", "two", "three")]
     threads = [threading.Thread(target=working.forever) for working in workers]

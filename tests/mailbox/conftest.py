@@ -1,4 +1,4 @@
-"""A store on a clock that stands still, and people who write to it."""
+"""A store on a clock that stands still, and people who write to it. What the mailbox promises it promises on both databases."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bot.mailbox import Received, Turn, receive, take
 from bot.model import Channel, Incoming, MessageKind
 from bot.storage import Store
 from bot.vault import SecretKeys, Vault
+from tests.postgres import Server
 
 ALICE = "+1 202 555 0101"
 
@@ -44,8 +45,21 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, vault: Vault, clock: ManualClock) -> Iterator[Store]:
+    """An open store, once on each database. A test of files asks for ``sqlite_store`` instead."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_store")
+        return
+    server: Server = request.getfixturevalue("postgres")
+    with server.database() as url:
+        store = Store(url, vault, clock)
+        yield store
+        store.close()
+
+
 @pytest.fixture
-def store(vault: Vault, clock: ManualClock) -> Iterator[Store]:
+def sqlite_store(vault: Vault, clock: ManualClock) -> Iterator[Store]:
     store = Store.throwaway(vault, clock)
     yield store
     store.close()

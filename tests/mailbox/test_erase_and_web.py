@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-import time
-
 import pytest
 import sqlalchemy as sa
 
 from bot.clock import ManualClock
-from bot.mailbox import Changes, HandoffChange, LeaseLost, Turn, TurnOutcome, alive, beat, commit, erase, figures, retain, stop_beating, take, web_fetch
+from bot.mailbox import HandoffChange, LeaseLost, Turn, TurnOutcome, alive, beat, commit, erase, figures, retain, stop_beating, take, web_fetch
 from bot.model import Channel, ConversationState, Priority, Reply
 from bot.storage import Store, ledger
 from bot.storage.tables import attention, conversations, erasures, handoffs, messages, metadata, outgoing, receipts
@@ -39,7 +35,7 @@ def test_after_erasing_nothing_is_left_but_keyed_names_and_an_entry(people: Peop
     people.write("one more", TOKEN, Channel.WEB)
     assert erase(store, "web", TOKEN)
     assert rows(store) == {"conversations": 0, "messages": 0, "outgoing": 0, "receipts": 2, "handoffs": 1, "attention": 1, "erasures": 1, "heartbeats": 0,
-                           "chores": 0, "marks": 0}
+                           "chores": 0, "marks": 0, "buckets": 1}
     with store.read() as tx:
         handoff = tx.execute(sa.select(handoffs)).one()
         assert (handoff.conversation_id, handoff.answers, handoff.state, handoff.closed_reason) == (None, None, "closed", "erased")
@@ -50,8 +46,9 @@ def test_after_erasing_nothing_is_left_but_keyed_names_and_an_entry(people: Peop
     assert not erase(store, "web", TOKEN)
 
 
-def test_the_destroyed_key_is_in_no_file_any_more(people: People, store: Store) -> None:
-    turn = web(people, "my secret")
+def test_the_destroyed_key_is_in_no_file_any_more(sqlite_store: Store, clock: ManualClock) -> None:
+    store = sqlite_store
+    turn = web(People(store, clock), "my secret")
     with store.read() as tx:
         key = bytes(tx.execute(sa.select(conversations.c.data_key)).scalar())
     assert store.path is not None
@@ -61,8 +58,9 @@ def test_the_destroyed_key_is_in_no_file_any_more(people: People, store: Store) 
     assert not any(key in f.read_bytes() for f in files if f.exists())
 
 
-def test_a_busy_reader_only_delays_the_scrubbing(people: People, store: Store) -> None:
-    turn = web(people, "my secret")
+def test_a_busy_reader_only_delays_the_scrubbing(sqlite_store: Store, clock: ManualClock) -> None:
+    store = sqlite_store
+    turn = web(People(store, clock), "my secret")
     with store.read() as tx:
         key = bytes(tx.execute(sa.select(conversations.c.data_key)).scalar())
         commit(store, turn, TurnOutcome(ConversationState(), erase=True))
@@ -150,28 +148,6 @@ def test_another_persons_token_shows_what_an_empty_one_shows(people: People, sto
 def test_a_number_that_was_never_given_out_hides_nothing(people: People, store: Store) -> None:
     commit(store, web(people, "hi"), TurnOutcome(ConversationState(), (Reply("one"),)))
     assert fetch(store, 2**53) == ["one"]
-
-
-def test_somebody_who_waits_is_woken_by_a_commit_of_another_connection(people: People, store: Store) -> None:
-    changes = Changes(store)
-    assert not changes.wait(0.05)
-    threading.Timer(0.1, people.write, ("hi",)).start()
-    began = time.monotonic()
-    assert changes.wait(5)
-    assert time.monotonic() - began < 2
-    assert not changes.wait(0.02)
-    changes.close()
-
-
-def test_a_commit_of_another_process_wakes_too(store: Store) -> None:
-    changes = Changes(store)
-    assert store.path is not None
-    raw = sqlite3.connect(store.path)
-    raw.execute("INSERT INTO erasures VALUES ('x', 1)")
-    raw.commit()
-    raw.close()
-    assert changes.wait(1)
-    changes.close()
 
 
 def test_an_engine_counts_as_alive_for_ten_seconds_after_its_sign(store: Store, clock: ManualClock) -> None:

@@ -32,7 +32,7 @@ def test_a_message_sent_twice_is_answered_once(people: People, store: Store) -> 
     assert count(store, messages) == 1
 
 
-def test_a_message_sent_three_times_at_once_is_answered_once(people: People, store: Store) -> None:
+def test_fault_2_a_message_sent_three_times_at_once_is_answered_once(people: People, store: Store) -> None:
     start = threading.Barrier(3)
     found: list[bool] = []
 
@@ -49,7 +49,7 @@ def test_a_message_sent_three_times_at_once_is_answered_once(people: People, sto
     assert count(store, messages) == count(store, conversations) == 1
 
 
-def test_a_message_repeated_a_day_later_after_an_erasure_is_not_answered(people: People, store: Store, clock: ManualClock) -> None:
+def test_faults_3_and_4_a_message_repeated_a_day_later_after_an_erasure_is_not_answered(people: People, store: Store, clock: ManualClock) -> None:
     people.write("erase", provider_id="U7")
     commit(store, people.turn(), TurnOutcome(ConversationState(), erase=True))
     clock.advance(86400)
@@ -88,7 +88,7 @@ def test_a_day_before_that_it_is_the_same_person(people: People, store: Store, c
     assert people.write("hi again").conversation_id == old
 
 
-def test_a_clock_that_jumps_a_day_makes_nobody_a_stranger_and_keeps_the_order(people: People, clock: ManualClock) -> None:
+def test_fault_27_a_clock_that_jumps_a_day_makes_nobody_a_stranger_and_keeps_the_order(people: People, clock: ManualClock) -> None:
     first = people.write("one").conversation_id
     clock.jump(-86400)
     assert people.write("two").conversation_id == first
@@ -117,7 +117,8 @@ def test_whatever_a_person_writes_is_read_back_as_it_was(store: Store, text: str
     commit(store, turn, TurnOutcome(ConversationState(question=text), (Reply(text),)))
 
 
-@pytest.mark.parametrize("text", ["x" * 10_000, "\0", "\ud800", "\u202eabc", "🙏" * 300, "\u200b" * 50, ""])
+@pytest.mark.parametrize("text", ["x" * 10_000, "\0", "\ud800", "\u202eabc", "🙏" * 300, "\u200b" * 50, ""],
+                         ids=["long", "nul", "half a surrogate pair", "right to left", "emoji", "zero width", "empty"])
 def test_odd_texts_are_stored_whole(people: People, text: str) -> None:
     people.write(text)
     assert people.turn().messages[0].text == text

@@ -17,11 +17,11 @@ from bot.mailbox import (
     commit,
     fail,
     hurry,
-    in_burst,
     release,
     renew,
     set_aside,
     take,
+    ungraded,
     web_fetch,
 )
 from bot.model import Button, Channel, ConversationState, Flag, HandoffState, Priority, Reply
@@ -308,9 +308,9 @@ def test_somebody_who_never_stops_writing_is_answered_all_the_same(people: Peopl
 
 def test_danger_does_not_wait_for_the_rest(people: People, store: Store) -> None:
     received = people.write("he has a knife")
-    (fragments,) = in_burst(store)
+    (fragments,) = ungraded(store, (), bursts=True, backlog=200).fragments
     assert [m.text for m in fragments.messages] == ["he has a knife"]
-    assert in_burst(store, after=fragments.messages[-1].id) == ()
+    assert ungraded(store, {fragments.messages[-1].id}, bursts=True, backlog=200).fragments == ()
     hurry(store, fragments.conversation_id)
     assert people.turn(burst_seconds=2).conversation_id == received.conversation_id
 

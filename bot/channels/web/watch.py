@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from starlette.concurrency import run_in_threadpool
 
 from bot import logs
-from bot.mailbox import Changes, web_news
+from bot.mailbox import Changes, Topic, web_news
 from bot.storage import StorageUnavailable, Store
 
 _log = logs.get_logger("web")
@@ -82,7 +82,7 @@ class Watch:
             while True:
                 try:
                     if changes is None:
-                        changes = Changes(self._store)
+                        changes = Changes(self._store, Topic.OUTGOING)
                         newest, _, _ = await run_in_threadpool(web_news, self._store, 2**62)
                         for waiter in set(self._waiters.values()):
                             waiter.wake()
