@@ -8,7 +8,7 @@ from bot.mailbox import outbox
 from bot.mailbox.changes import Changes
 from bot.mailbox.erasing import erase, retain
 from bot.mailbox.life import Figures, alive, beat, figures, stop_beating
-from bot.mailbox.owed import RETRY_SECONDS, mark_of, off, owed, set_mark, settled
+from bot.mailbox.owed import RETRY_SECONDS, alarm, mark_of, off, owe, owed, set_mark, settled
 from bot.mailbox.receive import Received, receive
 from bot.mailbox.turns import (
     Committed,
@@ -30,6 +30,6 @@ from bot.mailbox.web import Fetched, OutgoingMessage, web_fetch, web_news
 
 __all__ = [
     "RETRY_SECONDS", "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Turn", "TurnOutcome",
-    "alive", "beat", "commit", "erase", "fail", "figures", "hurry", "in_burst", "mark_of", "off", "outbox", "owed", "receive", "release", "renew", "retain",
+    "alarm", "alive", "beat", "commit", "erase", "fail", "figures", "hurry", "in_burst", "mark_of", "off", "outbox", "owe", "owed", "receive", "release", "renew", "retain",
     "set_aside", "set_mark", "settled", "stop_beating", "take", "web_fetch", "web_news",
 ]

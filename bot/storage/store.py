@@ -49,12 +49,15 @@ class Limits:
     keep: float = 30 * 86400.0
     keep_handed: float = 90 * 86400.0
     longest_lease: float = 15.0
+    redact: frozenset[str] = frozenset()
+    """Channels whose provider is told to forget a text once it is handled or delivered."""
 
     @staticmethod
     def of(settings: Settings) -> Limits:
         return Limits(bot_expiry=settings.bot_expiry_minutes * 60, worker_expiry=settings.worker_expiry_minutes * 60,
                       stranger=settings.stranger_days * 86400, keep=settings.keep_days * 86400.0,
-                      keep_handed=settings.keep_handoff_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds))
+                      keep_handed=settings.keep_handoff_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds),
+                      redact=frozenset({"sms"}) if settings.sms and settings.twilio_redact else frozenset())
 
 
 class Store:
