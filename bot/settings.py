@@ -125,7 +125,8 @@ class Settings:
         if set(own) <= set(lacking):
             return False
         if lacking:
-            raise SettingsError(f"{channel} is set up in part only; set {', '.join(lacking)} too, or take the others away")
+            there = ", ".join(name for name in own if name not in lacking)
+            raise SettingsError(f"{channel} is set up in part only: {there} is there, {', '.join(lacking)} is missing; set all of them or none")
         return True
 
     @property
