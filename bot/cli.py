@@ -26,7 +26,7 @@ app = typer.Typer(
 
 # Errors whose message is one line that tells a person what to do.
 _PLAIN = frozenset({
-    "SettingsError", "ModelError", "TrainError", "StorageUnusable", "StorageUnavailable", "VaultError", "EvaluateError", "MissingPhrase", "Refused",
+    "SettingsError", "ModelError", "TrainError", "StorageUnusable", "StorageUnavailable", "VaultError", "EvaluateError", "MissingPhrase", "ProviderError", "Refused",
 })  # fmt: skip
 
 
@@ -245,6 +245,21 @@ def retain() -> None:
     erased = mailbox.retain(store)
     with store.read() as tx:
         print(f"conversations before {before}, erased {erased}, now {conversations.count(tx)}")
+
+
+@app.command()
+def reconcile() -> None:
+    """Ask the SMS provider for messages and delivery states that an outage lost. The doors do this every two minutes and when they start."""
+    loaded = _settings()
+    if not loaded.sms:
+        raise Refused("SMS is off: set HELPLINE_TWILIO_ACCOUNT_SID and what goes with it")
+    from bot.channels.sms.reconcile import reconcile_once
+    from bot.storage import open_store
+
+    store = open_store(loaded)
+    store.check()
+    found = reconcile_once(loaded, store)
+    print(f"sms: listed {found.listed}, new {found.new}, delivery states learned {found.states}")
 
 
 @app.command(name="settings")
