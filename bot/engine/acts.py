@@ -76,7 +76,9 @@ class ActReader:
             return Act(last.kind, "", last.kind.value)
         text = "\n".join(message.text for message in group)
         read = self._understand([message.text for message in group], text, state, hint)
-        if read.danger is not Danger.NOW and (option := typed(text, state.options, self._phrases, language)) is not None:
+        # a cry for help may be worded like a label ("Help"): the cry wins, a digit chooses
+        cry = read.intent == "ask_human" and read.danger is Danger.POSSIBLE
+        if read.danger is not Danger.NOW and not (cry and not _has_digit(text)) and (option := typed(text, state.options, self._phrases, language)) is not None:
             return replace(self._option(option, state, text), read=read)
         return self._meaning(read, state)
 
@@ -132,6 +134,10 @@ class ActReader:
         if question.startswith(OFFER_LANGUAGE) and yes:
             return Chosen("change_language", LANGUAGE + question.removeprefix(OFFER_LANGUAGE))
         return found
+
+
+def _has_digit(text: str) -> bool:
+    return any(character.isdecimal() for character in text)
 
 
 def _most(*reads: Understanding) -> Danger:
