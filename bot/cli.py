@@ -26,7 +26,8 @@ app = typer.Typer(
 
 # Errors whose message is one line that tells a person what to do.
 _PLAIN = frozenset({
-    "SettingsError", "ModelError", "TrainError", "StorageUnusable", "StorageUnavailable", "VaultError", "EvaluateError", "MissingPhrase", "Refused", "DrillError",
+    "SettingsError", "ModelError", "TrainError", "StorageUnusable", "StorageUnavailable", "VaultError", "EvaluateError", "MissingPhrase", "ProviderError", "Refused",
+    "DrillError",
 })  # fmt: skip
 
 
@@ -283,6 +284,21 @@ def drill(
     print(drill_report.text(report))
     if not report.good:
         raise typer.Exit(1)
+
+
+@app.command()
+def reconcile() -> None:
+    """Ask the SMS provider for messages and delivery states that an outage lost. The doors do this every two minutes and when they start."""
+    loaded = _settings()
+    if not loaded.sms:
+        raise Refused("SMS is off: set HELPLINE_TWILIO_ACCOUNT_SID and what goes with it")
+    from bot.channels.sms.reconcile import reconcile_once
+    from bot.storage import open_store
+
+    store = open_store(loaded)
+    store.check()
+    found = reconcile_once(loaded, store)
+    print(f"sms: listed {found.listed}, new {found.new}, delivery states learned {found.states}")
 
 
 @app.command(name="settings")

@@ -69,6 +69,13 @@ class Settings:
     rate_burst: int = _setting(600, "Requests that one address may make at once.", least=1)
     metrics_token: str = _setting("", "Bearer token for `/metrics` from outside. Empty: `/metrics` answers on loopback only.", secret=True)
     log_level: str = _setting("info", "How much is logged.", choices=("debug", "info", "warning", "error"))
+    # SMS (Twilio); absent: off
+    twilio_account_sid: str = _setting("", "Twilio account. With it, `HELPLINE_TWILIO_AUTH_TOKEN`, `HELPLINE_TWILIO_FROM` and `HELPLINE_PUBLIC_URL` SMS is on.",
+                                       pattern=r"AC[0-9A-Za-z]{1,64}")
+    twilio_auth_token: str = _setting("", "Twilio's primary auth token: signs its requests and ours.", secret=True)
+    twilio_from: str = _setting("", "Our own number at Twilio, international, for example `+1 202 555 0100`.", pattern=r"\+[1-9][0-9 ]{6,20}")
+    twilio_api_url: str = _setting("https://api.twilio.com", "Root of Twilio's REST API, without `/2010-04-01`.", pattern=r"https?://[^\s/]+(/\S*)?")
+    twilio_redact: bool = _setting(True, "Whether texts are taken out of Twilio's own records once they are handled or delivered.")
     # the engine
     burst_seconds: float = _setting(2.0, "Wait for further fragments on SMS and Telegram; 0: only what waits already.", least=0, most=30)
     lease_seconds: float = _setting(10.0, "How long an engine holds a conversation before another may take it over.", least=1, most=15)
@@ -110,6 +117,22 @@ class Settings:
         """Where people reach the doors: the outside address, or the doors' own, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+    @property
+    def sms(self) -> bool:
+        """Whether SMS is on. Raises :class:`SettingsError` when only a part of its settings is there."""
+        own = ("HELPLINE_TWILIO_ACCOUNT_SID", "HELPLINE_TWILIO_AUTH_TOKEN", "HELPLINE_TWILIO_FROM")
+        return self._whole("SMS", own, "HELPLINE_PUBLIC_URL")
+
+    def _whole(self, channel: str, own: tuple[str, ...], *also: str) -> bool:
+        """Whether all settings of a channel's ``own`` are there, and then ``also``; a part of them is an error."""
+        lacking = [name for name in (*own, *also) if not getattr(self, _FIELDS[name].name)]
+        if set(own) <= set(lacking):
+            return False
+        if lacking:
+            there = ", ".join(name for name in own if name not in lacking)
+            raise SettingsError(f"{channel} is set up in part only: {there} is there, {', '.join(lacking)} is missing; set all of them or none")
+        return True
 
     @property
     def sqlite(self) -> bool:
@@ -157,6 +180,7 @@ def load(environ: Mapping[str, str], file: Path | None = None) -> Settings:
     scheme = urlsplit(settings.database_url).scheme.split("+")[0]
     if scheme not in ("sqlite", "postgresql"):
         raise SettingsError("HELPLINE_DATABASE_URL must begin with sqlite:/// or postgresql://; write one of these or leave it empty")
+    _ = settings.sms  # a channel that is set up in part is an error at start, not at the first message
     return settings
 
 

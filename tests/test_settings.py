@@ -129,3 +129,21 @@ def test_every_setting_has_a_help_that_is_a_sentence() -> None:
     for setting in SETTINGS:
         assert re.fullmatch(r"[A-Z`].*[.)]", setting.help), setting.name
         assert "|" not in setting.help
+
+
+SMS = {"HELPLINE_TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "HELPLINE_TWILIO_AUTH_TOKEN": "token", "HELPLINE_TWILIO_FROM": "+1 202 555 0100",
+       "HELPLINE_PUBLIC_URL": "https://help.example.org"}
+
+
+def test_sms_is_on_when_all_its_settings_are_there_and_off_when_none_is() -> None:
+    assert load(SMS).sms
+    assert not load({}).sms
+    assert not load({"HELPLINE_PUBLIC_URL": "https://help.example.org"}).sms
+
+
+@pytest.mark.parametrize("lacking", SMS)
+def test_an_operator_who_forgets_a_part_of_sms_is_told_which(lacking: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({name: value for name, value in SMS.items() if name != lacking})
+    assert lacking in str(caught.value)
+    assert "token" not in str(caught.value).replace("AUTH_TOKEN", "")

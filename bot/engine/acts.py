@@ -18,6 +18,8 @@ from bot.phrases.catalog import Phrases
 FALLBACK = "nlu_fallback"
 # Below this probability the best intent is not acted on: the person is asked to say it in other words.
 UNSURE = 0.35
+# A wish for no more messages, in a sentence, is carried out from this probability on; a bare keyword has more.
+CLEAR_WISH = 0.9
 # Questions to which a no means: somebody is near, be quiet.
 FREELY = "freely"
 FREELY_QUESTIONS = frozenset({FREELY, "handoff_freely"})
@@ -76,7 +78,9 @@ class ActReader:
             return Act(last.kind, "", last.kind.value)
         text = "\n".join(message.text for message in group)
         read = self._understand([message.text for message in group], text, state, hint)
-        if read.danger is not Danger.NOW and (option := typed(text, state.options, self._phrases, language)) is not None:
+        # a cry for help may be worded like a label ("Help"): the cry wins, a digit chooses
+        cry = read.intent == "ask_human" and read.danger is Danger.POSSIBLE
+        if read.danger is not Danger.NOW and not (cry and not _has_digit(text)) and (option := typed(text, state.options, self._phrases, language)) is not None:
             return replace(self._option(option, state, text), read=read)
         return self._meaning(read, state)
 
@@ -109,6 +113,9 @@ class ActReader:
         intent = read.intent
         if read.confidence < UNSURE and read.danger is not Danger.NOW:
             intent = FALLBACK
+        if intent == "stop_messages" and (read.danger is not Danger.NONE or read.confidence < CLEAR_WISH):
+            # "make him stop" is no opt-out: only a bare keyword or a clear wish silences us
+            intent = FALLBACK if read.danger is Danger.NONE else "ask_human"
         found = self._answer(Chosen(intent), state)
         if found.intent == "change_language" and found.choice is None:
             code = self._names.find(read.text, self._languages)
@@ -132,6 +139,10 @@ class ActReader:
         if question.startswith(OFFER_LANGUAGE) and yes:
             return Chosen("change_language", LANGUAGE + question.removeprefix(OFFER_LANGUAGE))
         return found
+
+
+def _has_digit(text: str) -> bool:
+    return any(character.isdecimal() for character in text)
 
 
 def _most(*reads: Understanding) -> Danger:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from bot.clock import Clock
 from bot.engine.acts import FALLBACK, FREELY, OFFER_LANGUAGE, Act, ActReader
+from bot.engine.carrier import by_carrier_word
 from bot.engine.compose import Composer
 from bot.engine.dialogue import DialogueResult, Said
 from bot.engine.language import DEFAULT, LanguageDecision, decide_language, likely
@@ -99,6 +100,8 @@ class TurnEngine:
             heard_before = work.state.last_heard_at
             hint = next((message.hint for message in reversed(group) if message.hint), turn.hint)
             act = self._acts.read(group, work.state, work.language, hint)
+            if turn.channel is Channel.SMS:
+                act = by_carrier_word(act)
             if self._above_limit(group, act, work):
                 work.language = decide_language(work.state, act.read, hint, frozenset(self._languages)).reply
                 work.state = replace(work.state, flags=work.state.flags | act.flags)

@@ -8,7 +8,7 @@ from bot.mailbox import audit, outbox
 from bot.mailbox.changes import Changes
 from bot.mailbox.erasing import erase, retain
 from bot.mailbox.life import Figures, alive, beat, figures, stop_beating
-from bot.mailbox.owed import RETRY_SECONDS, mark_of, off, owed, set_mark, settled
+from bot.mailbox.owed import RETRY_SECONDS, alarm, mark_of, off, owe, owed, set_mark, settled
 from bot.mailbox.receive import Received, receive
 from bot.mailbox.turns import (
     Committed,
@@ -31,7 +31,8 @@ from bot.mailbox.web import Fetched, OutgoingMessage, web_fetch, web_news
 from bot.storage.notices import Topic
 
 __all__ = [
-    "RETRY_SECONDS", "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Topic", "Turn", "TurnOutcome", "Ungraded",
-    "alive", "audit", "beat", "commit", "erase", "fail", "figures", "hurry", "mark_of", "off", "outbox", "owed", "receive", "release", "renew", "retain",
-    "set_aside", "set_mark", "settled", "stop_beating", "take", "ungraded", "web_fetch", "web_news",
+    "RETRY_SECONDS", "Changes", "Committed", "Fetched", "Figures", "Fragments", "HandoffChange", "LeaseLost", "OutgoingMessage", "Received", "Topic", "Turn",
+    "TurnOutcome", "Ungraded",
+    "alarm", "alive", "audit", "beat", "commit", "erase", "fail", "figures", "hurry", "mark_of", "off", "outbox", "owe", "owed", "receive", "release", "renew",
+    "retain", "set_aside", "set_mark", "settled", "stop_beating", "take", "ungraded", "web_fetch", "web_news",
 ]

@@ -8,11 +8,13 @@ first; a bot's reply may then be sent once more, marked as a possible duplicate,
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
 from bot.mailbox.erasing import DELETABLE
+from bot.mailbox.owed import redact
 from bot.model import Author, Channel, Reply, SendState
 from bot.storage import Store, chores, conversations, ledger, outgoing
 from bot.storage.sealed import Sealed, out_place, reference_place, reply_of
@@ -125,6 +127,8 @@ def mark(store: Store, message: Outgoing, state: SendState, *, provider_id: str 
         else:
             raise ValueError(f"a sender does not mark {state.value}")
         kept = outgoing.settle(tx, message.id, message.attempt, values, (SendState.SENDING,))
+        if kept and state is SendState.FAILED:
+            ledger.attend(tx, "not_delivered", message.conversation_id, now)
         if not kept and provider_id is not None and message.channel.value in DELETABLE and outgoing.get(tx, message.id) is None:
             # erased while it was under way: it must not stay at the provider either
             body = {"address": message.address, "references": [provider_id]}
@@ -155,15 +159,41 @@ def pressed(store: Store, channel: Channel, address: str, token: str) -> str | N
 
 
 def report(store: Store, channel: Channel, provider_id: str, state: SendState, reason: str | None = None) -> bool:
-    """A provider's later word on a sent message: ``DELIVERED`` or ``FAILED``; false when no such message waits for it."""
+    """A provider's later word on a sent message: ``DELIVERED`` or ``FAILED``, which staff see; false when no such message waits for it."""
     if state not in (SendState.DELIVERED, SendState.FAILED):
         raise ValueError(f"a provider does not report {state.value}")
     with store.write() as tx:
         row = outgoing.by_provider(tx, store.vault.receipts(channel.value, provider_id))
         if row is None:
             return False
-        values = {"state": state.value, "reason": None if reason is None else ledger.code(reason), "finished_at": store.clock.now()}
-        return outgoing.settle(tx, row.id, None, values, (SendState.SENT, SendState.UNKNOWN))
+        now = store.clock.now()
+        values = {"state": state.value, "reason": None if reason is None else ledger.code(reason), "finished_at": now}
+        if not outgoing.settle(tx, row.id, None, values, (SendState.SENT, SendState.UNKNOWN)):
+            return False
+        redact(store, tx, channel.value, (provider_id,), now)
+        if state is SendState.FAILED:
+            ledger.attend(tx, "not_delivered", row.conversation_id, now)
+        return True
+
+
+def known(store: Store, channel: Channel, provider_ids: Sequence[str]) -> frozenset[str]:
+    """Those of ``provider_ids`` that we know as messages of ours."""
+    hashes = {name: provider_id for provider_id in provider_ids for name in store.vault.receipts(channel.value, provider_id)}
+    with store.read() as tx:
+        return frozenset(hashes[name] for name in outgoing.known(tx, list(hashes)))
+
+
+def unreported(store: Store, channel: Channel, after: float, before: float) -> tuple[tuple[str, float], ...]:
+    """(provider's id, when it was handed over) of messages handed over in (``after``, ``before``] of which nothing was heard since."""
+    with store.read() as tx:
+        found = []
+        for row in outgoing.unreported(tx, channel.value, after, before):
+            try:
+                sealed = Sealed.open(store.vault, row.conversation_id, WrappedKey(row.key_id, bytes(row.data_key)))
+                found.append((str(sealed.unseal_json(reference_place(row.sequence, "out"), row.reference)), float(row.finished_at)))
+            except VaultError:
+                continue  # nobody can ask about it
+        return tuple(found)
 
 
 def expire(store: Store) -> int:

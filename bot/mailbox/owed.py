@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
 from bot.model import Channel
-from bot.storage import Store, chores
+from bot.storage import Store, chores, ledger
 from bot.storage.chores import Chore
 
 RETRY_SECONDS = 30.0
 """A piece of work that nobody has settled by then is given out again: its process may have died."""
+
+REDACT_WITHIN = 400 * 86400.0
+"""Twilio keeps messages 400 days at most."""
 
 _LONGEST_PAUSE = 3600.0
 
@@ -19,6 +27,25 @@ def owed(store: Store, channel: Channel, limit: int = 10) -> tuple[Chore, ...]:
             return ()
     with store.write() as tx:
         return tuple(chores.due(tx, store.vault, channel.value, store.clock.now(), RETRY_SECONDS, limit))
+
+
+def owe(store: Store, channel: Channel, kind: str, body: Mapping[str, Any], seconds: float) -> None:
+    """Put work for ``channel``'s provider down; it is dropped when it is not done within ``seconds``."""
+    with store.write() as tx:
+        now = store.clock.now()
+        chores.add(tx, store.vault, channel.value, kind, body, now, now + seconds)
+
+
+def redact(store: Store, tx: Connection, channel: str, references: Sequence[str], now: float) -> None:
+    """The provider need not know these texts any more; nothing where that is not wanted (``store.limits.redact``)."""
+    if references and channel in store.limits.redact:
+        chores.add(tx, store.vault, channel, "redact", {"references": list(references)}, now, now + REDACT_WITHIN)
+
+
+def alarm(store: Store, kind: str) -> None:
+    """Tell staff of something that concerns no single conversation; once until they have seen it. ``kind`` is a short code."""
+    with store.write() as tx:
+        ledger.alarm(tx, kind, store.clock.now())
 
 
 def settled(store: Store, chore: Chore) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from bot import points
 from bot.mailbox import flood
 from bot.model import Flood, Incoming
-from bot.storage import Store, conversations, messages, outgoing
+from bot.storage import Store, conversations, ledger, messages, outgoing
 from bot.storage.conversations import ConversationRow
 from bot.storage.sealed import Sealed
 
@@ -27,7 +27,8 @@ class Received:
 def receive(store: Store, incoming: Incoming) -> Received:
     """Store ``incoming`` once and for all. When this returns, it will be handled, whatever dies.
 
-    A message that the provider brings late counts from when it was written: a reply to it may already be too late to send.
+    A message that the provider brings late counts from when it was written: a reply to it may already be too late to send;
+    then staff see that it was missed.
     After ``stranger`` seconds of silence the address gets a new conversation and the old one can no longer be reached through it.
     Raises :class:`bot.storage.StorageUnavailable`; then nothing was kept and the provider must try again.
     """
@@ -44,6 +45,8 @@ def receive(store: Store, incoming: Incoming) -> Received:
         written = now if incoming.sent_at is None else min(now, incoming.sent_at)
         heard = max(row.last_heard_at, written) if row.next_in > 1 else written
         conversations.heard(tx, row.id, heard)
+        if written + store.limits.bot_expiry <= now:
+            ledger.attend(tx, "missed", row.id, now)
         outgoing.prolong(tx, row.id, now, heard + store.limits.bot_expiry, heard + store.limits.worker_expiry)
         points.reach("receive.stored")
     points.reach("receive.committed")

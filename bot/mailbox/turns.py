@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from bot import logs, points
 from bot.mailbox import flood
 from bot.mailbox.erasing import erase_within
+from bot.mailbox.owed import redact
 from bot.model import Author, Channel, ConversationState, Handoff, MessageKind, Priority, Reply, SendState, StoredMessage
 from bot.storage import Store, conversations, handoffs, ledger, messages, outgoing
 from bot.storage.conversations import ConversationRow
@@ -179,6 +180,7 @@ def set_aside(store: Store, turn: Turn, reason: str, replies: tuple[Reply, ...] 
         now = store.clock.now()
         row, sealed = _held(store, tx, turn)
         messages.finish(tx, row.id, [m.id for m in turn.messages], now, set_aside=ledger.code(reason))
+        redact(store, tx, row.channel, messages.references_of(tx, sealed, [m.id for m in turn.messages]), now)
         ledger.attend(tx, "set_aside", row.id, now)
         sequences = _queue(store, tx, sealed, row, replies, now, turn, turn.state.language, quiet=row.quiet)
         return Committed(row.id, sequences, handoffs.open_one(tx, sealed))
@@ -194,6 +196,8 @@ def commit(store: Store, turn: Turn, outcome: TurnOutcome) -> Committed:
         now = store.clock.now()
         row, sealed = _held(store, tx, turn)
         messages.finish(tx, row.id, handled, now)
+        if not outcome.erase:  # which deletes it there
+            redact(store, tx, row.channel, messages.references_of(tx, sealed, handled), now)
         keep = _commit_erasure if outcome.erase else _commit_changes
         result = keep(store, tx, turn, outcome, row, sealed, now)
         points.reach("commit.written")

@@ -110,6 +110,10 @@ class Phrases:
         texts = self._texts[SOURCE_LANGUAGE]
         return f"{phrase}:{form}" in texts or phrase in texts
 
+    def fact(self, name: str) -> str:
+        """A value of the settings by its placeholder's name, without isolates."""
+        return self._facts["ltr"][name]
+
     def text(self, phrase: str, language: str, form: str = "full", *, count: int | None = None, **params: str) -> str:
         """Render a phrase. ``form`` is ``full`` or ``short``; ``count`` chooses the plural form and fills ``{days}``.
 

@@ -13,12 +13,14 @@ from babel.messages.pofile import read_po
 
 from bot.phrases.catalog import PLACEHOLDER, SOURCE, Phrases, Source, read_catalog, read_source
 from bot.phrases.languages import load_languages
-from bot.phrases.segments import MAX_SEGMENTS, count_segments
+from bot.phrases.segments import MAX_SEGMENTS, count_segments, fits_gsm
 
 PREVIEW = 60
 # A message of two full forms, or of a form and its choices, still fits one screen of a small phone.
 FULL_LIMIT = 680
 LABEL_LIMIT, SHORT_LABEL_LIMIT = 26, 12
+# Values of the settings that name the subject by themselves.
+NAMING = ("email", "site")
 # The short form leaves the third segment to the choices under it.
 SHORT_SEGMENTS = 2
 _FACT_ROW = re.compile(r"^\|\s*([SP]\d+)\s*\|", re.MULTILINE)
@@ -116,6 +118,7 @@ def _check_language(folder: Path, code: str, source: Mapping[str, Source], phras
         for text in strings:
             yield from _check_text(code, context, text, entry, subject)
         yield from _check_lengths(code, context, phrases, short_labels)
+        yield from _check_sms(code, context, phrases)
 
 
 def _check_text(code: str, context: str, text: str, entry: Source, subject: tuple[str, ...]) -> Iterator[Problem]:
@@ -154,6 +157,24 @@ def _check_lengths(code: str, context: str, phrases: Phrases, short_labels: dict
             yield Problem(code, context, f"is {len(rendered)} characters; at most {FULL_LIMIT}")
     elif (segments := count_segments(rendered)) > SHORT_SEGMENTS:
         yield Problem(code, context, f"takes {segments} SMS segments; at most {SHORT_SEGMENTS}, so that its choices fit within {MAX_SEGMENTS}")
+
+
+def _check_sms(code: str, context: str, phrases: Phrases) -> Iterator[Problem]:
+    """What a locked phone shows with the settings' values filled in, and what makes an SMS cost twice."""
+    name, _, form = context.partition(":")
+    if name.startswith("page."):
+        return
+    rendered = phrases.text(name, code, form or "short", count=30, erase_word=phrases.text("word.erase", code))
+    shown = rendered[:PREVIEW]
+    for fact in NAMING:
+        if any(part in shown for part in phrases.fact(fact).split("@")):
+            yield Problem(code, context, f"shows {{{fact}}}, which names the subject, in its first {PREVIEW} characters")
+    if form == "full":
+        return
+    odd = {character for character in rendered if not fits_gsm(character)}
+    if odd and not any(character.isalpha() for character in odd):
+        found = ", ".join(f"U+{ord(character):04X}" for character in sorted(odd))
+        yield Problem(code, context, f"has {found}, for which each SMS takes twice the room: write it plainly")
 
 
 def main() -> None:

@@ -20,6 +20,11 @@ def count_segments(text: str) -> int:
     return max(1, len(smsutil.split(clean).parts))
 
 
+def fits_gsm(text: str) -> bool:
+    """Whether ``text`` needs nothing but the GSM 03.38 alphabet: 160 characters a segment instead of 70."""
+    return bool(smsutil.is_valid_gsm(text))
+
+
 def cut_to_segments(text: str, limit: int = MAX_SEGMENTS) -> list[str]:
     """Split ``text`` at sentence ends into texts of at most ``limit`` segments each, never inside a number or a link.
 

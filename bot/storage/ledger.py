@@ -13,13 +13,13 @@ from bot.storage.sql import insert_new
 from bot.storage.tables import attention, heartbeats
 
 _log = logs.get_logger("storage")
-_KIND = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_KIND = re.compile(r"[a-z][a-z0-9_.]{0,63}|[0-9]{1,5}")
 
 
 def code(text: str) -> str:
     """``text`` if it is a short code; raises ``ValueError`` else. Plain columns must never hold what somebody wrote."""
     if _KIND.fullmatch(text) is None:
-        raise ValueError("a kind or reason is a short code: lower-case letters, digits, _ and .")
+        raise ValueError("a kind or reason is a short code: lower-case letters, digits, _ and ., or a provider's number of up to five digits")
     return text
 
 
@@ -31,6 +31,13 @@ def attend(tx: Connection, kind: str, conversation_id: str | None, now: float) -
     if not same:
         _log.warning("attention", kind=kind)  # an alarm can hang on it; what it is about stands in the table alone
         tx.execute(attention.insert().values(kind=code(kind), conversation_id=conversation_id, at=now))
+
+
+def alarm(tx: Connection, kind: str, now: float) -> None:
+    """Put something that concerns no single conversation before the staff; once until they have seen it."""
+    same = sa.select(attention.c.id).where(attention.c.kind == code(kind), attention.c.conversation_id.is_(None), attention.c.seen_at.is_(None))
+    if tx.execute(same.limit(1)).first() is None:
+        tx.execute(attention.insert().values(kind=kind, conversation_id=None, at=now))
 
 
 def unseen(tx: Connection) -> list[Any]:

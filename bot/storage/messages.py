@@ -169,6 +169,13 @@ def references(tx: Connection, sealed: Sealed, since: float) -> list[str]:
     return [str(sealed.unseal_json(reference_place(row.sequence, "in"), row.reference)) for row in rows]
 
 
+def references_of(tx: Connection, sealed: Sealed, ids: Sequence[int]) -> list[str]:
+    """What the provider calls these messages of the conversation, oldest first, each once."""
+    rows = tx.execute(sa.select(_m.sequence, _m.reference).where(
+        _m.conversation_id == sealed.conversation_id, _m.id.in_(list(ids)), _m.reference.is_not(None)).order_by(_m.sequence))
+    return list(dict.fromkeys(str(sealed.unseal_json(reference_place(row.sequence, "in"), row.reference)) for row in rows))
+
+
 def is_waiting(tx: Connection, conversation_id: str) -> bool:
     """Whether a conversation has a message without an outcome."""
     return tx.execute(_IS_WAITING, {"b_id": conversation_id}).first() is not None

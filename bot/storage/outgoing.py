@@ -119,6 +119,20 @@ def by_provider(tx: Connection, hashes: Sequence[str]) -> Any | None:
     return tx.execute(sa.select(outgoing).where(_o.provider_hash.in_(list(hashes)))).first()
 
 
+def known(tx: Connection, hashes: Sequence[str]) -> frozenset[str]:
+    """Those of ``hashes`` under which a provider has one of our messages."""
+    return frozenset(tx.execute(sa.select(_o.provider_hash).where(_o.provider_hash.in_(list(hashes)))).scalars())
+
+
+def unreported(tx: Connection, channel: str, after: float, before: float) -> list[Any]:
+    """Rows on ``channel`` handed over in (``after``, ``before``] of which the provider said nothing since, with their conversation's key."""
+    query = (sa.select(outgoing, conversations.c.key_id, conversations.c.data_key)
+             .join(conversations, _o.conversation_id == conversations.c.id)
+             .where(conversations.c.channel == channel, _o.state == SendState.SENT.value, _o.reference.is_not(None),
+                    _o.finished_at > after, _o.finished_at <= before).order_by(_o.id))
+    return list(tx.execute(query))
+
+
 def shown(tx: Connection, conversation_id: str, after: int, now: float) -> list[Any]:
     """Rows that a page should show: not yet known to have arrived, not too late, behind ``after``, in order."""
     states = (SendState.QUEUED.value, SendState.SENT.value)

@@ -59,6 +59,8 @@ class Limits:
     """Messages that an address may write at once, and a minute; 0: no limits. The next two count by the hour."""
     flood_per_hour: float = 240.0
     flood_segments_per_hour: float = 150.0
+    redact: frozenset[str] = frozenset()
+    """Channels whose provider is told to forget a text once it is handled or delivered."""
 
     @staticmethod
     def of(settings: Settings) -> Limits:
@@ -66,7 +68,8 @@ class Limits:
                       stranger=settings.stranger_days * 86400, keep=settings.keep_days * 86400.0,
                       keep_handed=settings.keep_handoff_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds),
                       flood_per_minute=settings.flood_per_minute, flood_per_hour=settings.flood_per_hour,
-                      flood_segments_per_hour=settings.flood_segments_per_hour)
+                      flood_segments_per_hour=settings.flood_segments_per_hour,
+                      redact=frozenset({"sms"}) if settings.sms and settings.twilio_redact else frozenset())
 
 
 class Store:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -40,7 +40,7 @@ class Doors:
         self._store = store
         registry = CollectorRegistry()
         self.health = Health(settings, store, registry)
-        self.doors: Sequence[Door] = (WebDoor(settings, Intake(store, registry)),)
+        self.doors: Sequence[Door] = tuple(_doors(settings, Intake(store, registry)))
         routes: list[BaseRoute] = [*self.health.routes(), *(route for door in self.doors for route in door.routes())]
         self.app = Starlette(
             routes=routes,
@@ -85,6 +85,15 @@ class Doors:
             except StorageUnavailable as error:
                 _log.warning("sweep_failed", error=type(error).__name__)
             await asyncio.sleep(_SWEEP_SECONDS)
+
+
+def _doors(settings: Settings, intake: Intake) -> Iterator[Door]:
+    """The doors that the settings open."""
+    yield WebDoor(settings, intake)
+    if settings.sms:
+        from bot.channels.sms.door import SmsDoor  # its library is loaded only where it is used
+
+        yield SmsDoor(settings, intake)
 
 
 def _refused(_request: Request, error: Exception) -> Response:

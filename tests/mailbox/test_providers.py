@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import sqlalchemy as sa
 
@@ -9,8 +11,9 @@ from bot import mailbox
 from bot.clock import ManualClock
 from bot.mailbox import TurnOutcome, commit, erase, outbox, retain
 from bot.model import Button, Channel, ConversationState, Incoming, Reply, SendState
-from bot.storage import Store
+from bot.storage import Limits, Store, ledger
 from bot.storage.tables import chores, messages, outgoing
+from bot.vault import Vault
 from tests.mailbox.conftest import People
 
 CHAT = "1001"
@@ -116,3 +119,87 @@ def test_a_reader_of_a_providers_list_goes_on_where_it_stood(store: Store) -> No
     mailbox.set_mark(store, "telegram.offset", "7")
     mailbox.set_mark(store, "telegram.offset", "8")
     assert mailbox.mark_of(store, "telegram.offset") == "8"
+
+
+def kinds(store: Store) -> list[str]:
+    with store.read() as tx:
+        return [entry.kind for entry in ledger.unseen(tx)]
+
+
+def test_what_came_too_late_to_be_answered_is_put_before_the_staff(store: Store, clock: ManualClock) -> None:
+    heard(store, "1", sent_at=clock.now() - 599)
+    assert kinds(store) == []
+    heard(store, "2", sent_at=clock.now() - 600)
+    assert kinds(store) == ["missed"]
+
+
+def test_staff_see_that_a_message_did_not_reach_the_person(people: People, store: Store) -> None:
+    heard(store, "1")
+    answered(people, store, Reply("a"), reference="out-1")
+    assert outbox.report(store, Channel.TELEGRAM, "out-1", SendState.FAILED, "30003")
+    assert kinds(store) == ["not_delivered"]
+
+
+def test_staff_see_that_a_message_was_refused_at_once(people: People, store: Store) -> None:
+    heard(store, "1")
+    commit(store, people.turn(), TurnOutcome(ConversationState(), (Reply("a"),)))
+    (message,) = outbox.due(store, Channel.TELEGRAM, "doors")
+    assert outbox.mark(store, message, SendState.FAILED, reason="21610")
+    assert kinds(store) == ["not_delivered"]
+
+
+def test_an_alarm_is_raised_once_until_it_was_seen(store: Store) -> None:
+    mailbox.alarm(store, "provider_refuses")
+    mailbox.alarm(store, "provider_refuses")
+    assert kinds(store) == ["provider_refuses"]
+
+
+def test_we_know_our_own_messages_at_the_provider_and_which_of_them_nothing_was_heard_of(people: People, store: Store, clock: ManualClock) -> None:
+    heard(store, "1")
+    answered(people, store, Reply("a"), reference="one")
+    sent = clock.now()
+    clock.advance(60)
+    heard(store, "2")
+    answered(people, store, Reply("b"), reference="two")
+    assert outbox.known(store, Channel.TELEGRAM, ["one", "two", "theirs"]) == {"one", "two"}
+    assert outbox.unreported(store, Channel.TELEGRAM, sent - 1, clock.now() - 1) == (("one", sent),)
+    outbox.report(store, Channel.TELEGRAM, "one", SendState.DELIVERED)
+    assert [reference for reference, _ in outbox.unreported(store, Channel.TELEGRAM, 0, clock.now())] == ["two"]
+
+
+@pytest.fixture
+def redacting(vault: Vault, clock: ManualClock) -> Iterator[Store]:
+    store = Store.throwaway(vault, clock, Limits(redact=frozenset({"telegram"})))
+    yield store
+    store.close()
+
+
+def redacted(store: Store) -> list[str]:
+    chores = [chore for chore in mailbox.owed(store, Channel.TELEGRAM)]
+    for chore in chores:
+        mailbox.settled(store, chore)
+    return [reference for chore in chores if chore.kind == "redact" for reference in chore.body["references"]]
+
+
+def test_a_text_is_forgotten_at_the_provider_once_it_was_handled_or_delivered(redacting: Store, clock: ManualClock) -> None:
+    people = People(redacting, clock)
+    heard(redacting, "in")
+    assert redacted(redacting) == []
+    answered(people, redacting, Reply("a"), reference="out")
+    assert redacted(redacting) == ["in"]
+    outbox.report(redacting, Channel.TELEGRAM, "out", SendState.DELIVERED)
+    outbox.report(redacting, Channel.TELEGRAM, "out", SendState.DELIVERED)
+    assert redacted(redacting) == ["out"]
+
+
+def test_a_text_that_was_set_aside_is_forgotten_at_the_provider_too(redacting: Store, clock: ManualClock) -> None:
+    heard(redacting, "in")
+    mailbox.set_aside(redacting, People(redacting, clock).turn(), "failed")
+    assert redacted(redacting) == ["in"]
+
+
+def test_where_redaction_is_off_the_provider_is_asked_for_nothing(people: People, store: Store) -> None:
+    heard(store, "in")
+    answered(people, store, Reply("a"), reference="out")
+    outbox.report(store, Channel.TELEGRAM, "out", SendState.DELIVERED)
+    assert mailbox.owed(store, Channel.TELEGRAM) == ()
