@@ -69,6 +69,12 @@ class Settings:
     rate_burst: int = _setting(600, "Requests that one address may make at once.", least=1)
     metrics_token: str = _setting("", "Bearer token for `/metrics` from outside. Empty: `/metrics` answers on loopback only.", secret=True)
     log_level: str = _setting("info", "How much is logged.", choices=("debug", "info", "warning", "error"))
+    # Telegram
+    telegram_token: str = _setting("", "The bot's token from @BotFather. Empty: no Telegram.", pattern=r"[^\s/?#]+", secret=True)
+    telegram_secret: str = _setting("", "What Telegram must show with every update, made by you: 1 to 256 of A-Z a-z 0-9 _ -. Needed with `webhook`.",
+                                    pattern=r"[A-Za-z0-9_-]{1,256}", secret=True)
+    telegram_mode: str = _setting("webhook", "How updates come: Telegram calls `HELPLINE_PUBLIC_URL`, or we ask for them (for a laptop).", choices=("webhook", "polling"))
+    telegram_api_url: str = _setting("https://api.telegram.org", "Root of the Bot API server, without `/bot`.", pattern=r"https?://[^\s/]+(/\S*)?")
     # the engine
     burst_seconds: float = _setting(2.0, "Wait for further fragments on SMS and Telegram; 0: only what waits already.", least=0, most=30)
     lease_seconds: float = _setting(10.0, "How long an engine holds a conversation before another may take it over.", least=1, most=15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter
@@ -23,6 +24,14 @@ class Refused(Exception):
         super().__init__(code)
         self.status = status
         self.code = code
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that ``helpline channels`` found, in plain words for an operator. ``ok``: nothing needs doing about it."""
+
+    ok: bool
+    text: str
 
 
 class Door(Protocol):

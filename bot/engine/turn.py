@@ -74,6 +74,8 @@ class _Work:
     attention: list[str] = field(default_factory=list)
     cancel: bool = False
     erase: bool = False
+    quieted: bool = False
+    media: set[str] = field(default_factory=set)
     language: str = DEFAULT
 
     def want_worker(self, priority: Priority) -> None:
@@ -97,8 +99,17 @@ class TurnEngine:
             heard_before = work.state.last_heard_at
             hint = next((message.hint for message in reversed(group) if message.hint), turn.hint)
             act = self._acts.read(group, work.state, work.language, hint)
+            markers = [message.kind for message in group if message.kind not in (MessageKind.TEXT, MessageKind.BUTTON)]
+            if (markers and not act.text and work.quieted) or (group[-1].edited and not _edit_asks(act, work.state)):
+                work.state = replace(work.state, flags=work.state.flags | act.flags, last_heard_at=group[-1].received_at)
+                continue
+            said_before = len(work.replies)
             await self._act(act, turn, work, hint, heard_before)
-            work.state = replace(work.state, last_heard_at=group[-1].received_at)
+            if act.danger is Danger.NOW:  # 112 is the first line, whatever came before it in the same breath
+                work.replies = work.replies[said_before:] + work.replies[:said_before]
+            elif act.text and markers and not group[-1].edited and act.intent not in OBEYED and work.state.quiet_since is None:
+                self._media(markers[-1], act, turn, work, self._clock.now())
+            work.state = replace(work.state, last_heard_at=group[-1].received_at, last_intent=act.intent)
             if work.erase:
                 break
         handoff = HandoffChange(work.priority or Priority.NORMAL, work.answers) if work.priority is not None or (work.answers and turn.handoff) else None
@@ -117,7 +128,10 @@ class TurnEngine:
         if act.intent == "cannot_talk_now":
             return self._be_quiet(work, now)
         if act.kind not in (MessageKind.TEXT, MessageKind.BUTTON):
-            return self._media(act, turn, work, now)
+            if came_from_quiet:
+                work.state = replace(work.state, question=FREELY, pending=None)
+                return self._say([Said("freely.ask", ("yes", "no"))], act, turn, work, decided, hint, now)
+            return self._media(act.kind, act, turn, work, now)
         pending, act = self._pending(act, work)
         result = await self._ask_rasa(act, turn, work, decided, hint)
         failed = bool(result.errors)
@@ -170,10 +184,10 @@ class TurnEngine:
     def _be_quiet(self, work: _Work, now: float) -> None:
         """No reply, everything unsent is cancelled. Staff are paged at the top where danger or a minor showed in the last hour."""
         work.replies.clear()
-        work.cancel = True
+        work.cancel = work.quieted = True
         state = work.state
-        danger_now = state.danger_now_at is not None and now - state.danger_now_at <= DANGER_MEMORY_SECONDS
-        danger = danger_now or (state.danger_possible_at is not None and now - state.danger_possible_at <= DANGER_MEMORY_SECONDS)
+        danger_now = _lately(state.danger_now_at, now)
+        danger = danger_now or _lately(state.danger_possible_at, now)
         if danger or Flag.MINOR in state.flags:
             work.want_worker(Priority.DANGER_NOW if danger_now else Priority.HIGH)
             work.attention.append("quiet_after_danger")
@@ -254,18 +268,29 @@ class TurnEngine:
 
     # --- pictures, voice, places
 
-    def _media(self, act: Act, turn: Turn, work: _Work, now: float) -> None:
-        """Nothing is opened or passed on without consent; in danger a place is answered with 112 and a worker at the top."""
-        danger = work.state.danger_now_at is not None and now - work.state.danger_now_at <= DANGER_MEMORY_SECONDS
-        if act.kind is MessageKind.LOCATION and danger:
-            work.want_worker(Priority.DANGER_NOW)
-            said = Said("media.location_danger")
-        elif act.kind is MessageKind.VOICE:
-            said = Said("media.voice", ("worker",))
+    def _media(self, kind: MessageKind, act: Act, turn: Turn, work: _Work, now: float) -> None:
+        """Nothing is opened or passed on without consent, and a worker is offered only when one is there. Many of a kind are answered once.
+
+        In danger a place is answered with 112, which does not see it, and a worker at the top; everything else with 112 in front.
+        """
+        danger = _lately(work.state.danger_now_at, now)
+        possible = danger or _lately(work.state.danger_possible_at, now)
+        staffed = self._settings.desk_staffed
+        if kind is MessageKind.LOCATION and possible:
+            work.want_worker(Priority.DANGER_NOW if danger else Priority.HIGH)
+            said = [Said("media.location_danger")]
+        elif kind is MessageKind.VOICE:
+            said = [Said("media.voice" if staffed else "media.voice_unstaffed", ("worker",))]
         else:
-            said = Said("media.other", ("worker",)) if self._settings.desk_staffed else Said("media.other_unstaffed", ("worker",))
+            said = [Said("media.other" if staffed else "media.other_unstaffed", ("worker",))]
+        if said[0].phrase in work.media:
+            return
+        work.media.add(said[0].phrase)
+        if danger and said[0].phrase not in EMERGENCY_PHRASES:
+            said.insert(0, Said("danger.line"))
         decided = decide_language(work.state, None, None, frozenset(self._languages))
-        self._say([said], act, turn, work, decided, None, now)
+        act = replace(act, kind=kind, danger=Danger.NONE)
+        self._say(said, act, turn, work, decided, None, now)
 
     # --- saying it
 
@@ -313,3 +338,21 @@ class TurnEngine:
         return [*head, *rest], offered
 
 
+
+
+def _lately(at: float | None, now: float) -> bool:
+    """Whether danger showed in the last hour."""
+    return at is not None and now - at <= DANGER_MEMORY_SECONDS
+
+
+def _edit_asks(act: Act, state: ConversationState) -> bool:
+    """Whether an edited message wants an answer: danger, a wish that is always obeyed, or another wish than the last one.
+
+    A mended typing error says nothing new; and who makes an old message harmless, because somebody looks, must not be given away by a reply.
+    """
+    if act.danger is Danger.NOW or act.intent in OBEYED:
+        return True
+    if state.quiet_since is not None or state.opted_out_at is not None:
+        return False
+    newly = act.danger is Danger.POSSIBLE and state.danger_possible_at is None
+    return newly or (act.intent != state.last_intent and act.intent not in NO_PENDING)

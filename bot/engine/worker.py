@@ -16,7 +16,7 @@ from typing import Protocol
 from bot import logs, mailbox
 from bot.clock import Clock, SystemClock
 from bot.mailbox import Changes, LeaseLost, Turn, TurnOutcome
-from bot.model import Danger, MessageKind, Reply, Understanding
+from bot.model import Danger, Reply, Understanding
 from bot.storage import StorageUnavailable, Store
 
 MAX_FAILURES = 3
@@ -151,7 +151,7 @@ class Worker:
             return
         for fragments in mailbox.in_burst(self._store, self._graded):
             self._graded = max(self._graded, *(message.id for message in fragments.messages))
-            if any(self._is_danger(message.text) for message in fragments.messages if message.kind is MessageKind.TEXT):
+            if any(self._is_danger(message.text) for message in fragments.messages if message.text):
                 mailbox.hurry(self._store, fragments.conversation_id)
 
     def _is_danger(self, text: str) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from bot import logs
 from bot.mailbox.erasing import erase_within
-from bot.model import Author, Channel, ConversationState, Handoff, MessageKind, Priority, Reply, SendState, StoredMessage
+from bot.model import Author, Channel, ConversationState, Handoff, Priority, Reply, SendState, StoredMessage
 from bot.storage import Store, conversations, handoffs, ledger, messages, outgoing
 from bot.storage.conversations import ConversationRow
 from bot.storage.sealed import Sealed, state_of
@@ -265,8 +265,8 @@ def hurry(store: Store, conversation_id: str) -> None:
 
 
 def last_text(turn: Turn) -> str:
-    """All that was written in this turn, one fragment a line; markers of pictures and voice are left out."""
-    return "\n".join(m.text for m in turn.messages if m.kind is MessageKind.TEXT and m.text)
+    """All that was written in this turn, one fragment a line; of pictures and voice what was written under them."""
+    return "\n".join(m.text for m in turn.messages if m.text)
 
 
 def without(turn: Turn, *ids: int) -> Turn:

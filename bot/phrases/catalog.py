@@ -110,6 +110,10 @@ class Phrases:
         texts = self._texts[SOURCE_LANGUAGE]
         return f"{phrase}:{form}" in texts or phrase in texts
 
+    def missing(self, context: str, language: str) -> bool:
+        """Whether ``language`` lacks this entry (phrase, or phrase and form)."""
+        return not self._texts.get(language, {}).get(context)
+
     def text(self, phrase: str, language: str, form: str = "full", *, count: int | None = None, **params: str) -> str:
         """Render a phrase. ``form`` is ``full`` or ``short``; ``count`` chooses the plural form and fills ``{days}``.
 

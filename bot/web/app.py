@@ -23,6 +23,7 @@ from bot.channels.web.door import WebDoor
 from bot.clock import Steady
 from bot.settings import Settings
 from bot.storage import StorageUnavailable, Store
+from bot.web import channels
 from bot.web.guard import Body, Errors, Headers, Rate
 from bot.web.metrics import Health
 
@@ -40,7 +41,8 @@ class Doors:
         self._store = store
         registry = CollectorRegistry()
         self.health = Health(settings, store, registry)
-        self.doors: Sequence[Door] = (WebDoor(settings, Intake(store, registry)),)
+        intake = Intake(store, registry)
+        self.doors: Sequence[Door] = (WebDoor(settings, intake), *channels.doors(settings, intake))
         routes: list[BaseRoute] = [*self.health.routes(), *(route for door in self.doors for route in door.routes())]
         self.app = Starlette(
             routes=routes,
