@@ -9,7 +9,6 @@ import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -31,8 +30,6 @@ from bot.channels.telegram.polling import Polling
 from bot.channels.telegram.provider import TelegramProvider
 from bot.mailbox import outbox
 from bot.model import Channel
-from bot.phrases.catalog import Phrases
-from bot.phrases.facts import fact_values
 from bot.settings import Settings
 from bot.storage import StorageUnavailable
 from bot.vault import VaultError
@@ -50,7 +47,6 @@ _LEAVE_SECONDS = 60.0
 _MOST_LEFT = 1000
 _RESTART_SECONDS = 1.0
 _MOST_AT_ONCE = 200
-_CATALOGS = Path(__file__).resolve().parents[3] / "translations"
 
 
 class TelegramDoor:
@@ -141,7 +137,7 @@ class TelegramDoor:
         retrying = AsyncRetrying(retry=retry_if_exception_type((TelegramError, StorageUnavailable)), wait=wait_random_exponential(multiplier=5, max=600),
                                  before_sleep=lambda state: _log.warning("menu_not_set", attempt=state.attempt_number))
         try:
-            phrases = await run_in_threadpool(Phrases.load, _CATALOGS, {**fact_values(self._settings), "name": self._settings.bot_name})
+            phrases = await run_in_threadpool(menu.load, self._settings)
             await retrying(menu.publish, self._api, self._store, self._settings, self._config.bot, phrases)
         except Exception:
             _log.error("menu_failed", exc_info=True)

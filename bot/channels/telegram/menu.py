@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from telegram import BotCommand, BotCommandScopeAllPrivateChats
@@ -12,6 +13,7 @@ from telegram import BotCommand, BotCommandScopeAllPrivateChats
 from bot import mailbox
 from bot.channels.telegram.api import Api
 from bot.phrases.catalog import Phrases
+from bot.phrases.facts import fact_values
 from bot.settings import Settings
 from bot.storage import Store
 
@@ -21,6 +23,7 @@ COMMANDS = (("start", "page.title"), ("help", "option.ask_what_help"), ("languag
 
 DESCRIPTION = "first.contact"
 SHORT_DESCRIPTION = "page.title"
+_CATALOGS = Path(__file__).resolve().parents[3] / "translations"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Menu:
     commands: tuple[tuple[str, str], ...]
     description: str
     short_description: str
+
+
+def load(settings: Settings) -> Phrases:
+    """The catalogs, with the settings' numbers: most of a second, so not in the event loop."""
+    return Phrases.load(_CATALOGS, {**fact_values(settings), "name": settings.bot_name})
 
 
 def menus(phrases: Phrases) -> list[Menu]:

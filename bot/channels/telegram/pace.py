@@ -52,10 +52,10 @@ class Pace:
             self._free_at = {other: at for other, at in self._free_at.items() if at > now}
         self._free_at[chat] = now + CHAT_SECONDS
 
-    def pause(self, chat: int, seconds: float) -> None:
-        """Telegram refused a message to ``chat`` for ``seconds``."""
+    def refused(self, chat: int, seconds: float) -> None:
+        """Telegram refused a message to ``chat`` for ``seconds``. That message waits in the queue, and what follows it there; the others only
+        where it looks as if the whole bot was meant."""
         now = self._monotonic()
-        self._free_at[chat] = max(self._free_at.get(chat, 0.0), now + seconds)
         self._refused.append((now, chat))
         if len({other for at, other in self._refused if now - at <= TOGETHER}) >= EVERYBODY:
             self._all_free_at = max(self._all_free_at, now + seconds)

@@ -100,7 +100,7 @@ class TelegramProvider:
     def _failed(self, chat: int, error: TelegramError) -> SendError:
         failed = failure(error)
         if isinstance(failed, RetryLater) and failed.reason == "too_many":
-            self._pace.pause(chat, failed.after or 0.0)
+            self._pace.refused(chat, failed.after or 0.0)
         return failed
 
     def _silent(self, message: Outgoing) -> bool:

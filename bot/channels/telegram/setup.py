@@ -17,8 +17,6 @@ from bot.channels.base import Finding
 from bot.channels.telegram import menu
 from bot.channels.telegram.api import Api
 from bot.channels.telegram.config import ALLOWED_UPDATES, TelegramConfig, demand
-from bot.phrases.catalog import Phrases
-from bot.phrases.facts import fact_values
 from bot.settings import Settings, SettingsError
 
 _CATALOGS = Path(__file__).resolve().parents[3] / "translations"
@@ -141,8 +139,7 @@ async def _connect(api: Api, config: TelegramConfig, settings: Settings) -> list
         # nothing that waits is dropped: each is somebody's message
         await api.bot.set_webhook(config.webhook, allowed_updates=ALLOWED_UPDATES, drop_pending_updates=False, secret_token=config.secret)
         found = [Finding(True, f"the webhook is registered: {config.webhook}")]
-    phrases = Phrases.load(_CATALOGS, {**fact_values(settings), "name": settings.bot_name})
-    await menu.publish(api, None, settings, config.bot, phrases)
+    await menu.publish(api, None, settings, config.bot, menu.load(settings))
     found.append(Finding(True, "the command menu and the description are set in every language"))
     return [*found, *await _check(api, config, settings)]
 

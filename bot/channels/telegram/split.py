@@ -48,7 +48,7 @@ def _reach(text: str, most: int) -> int:
 
 
 def _cut(text: str, fits: int) -> tuple[int, int]:
-    """(end of the part, begin of the rest), the part at most ``fits`` characters long and where possible at least half of that."""
+    """(end of the part, begin of the rest), the part at most ``fits`` characters long and where possible at least a third of that."""
     # the glue stands for a space that must stay: same length, and nothing that is cut at
     seen = _IN_NUMBER.sub(_GLUE, text[: fits + 1])
     last: tuple[int, int] | None = None
@@ -56,6 +56,6 @@ def _cut(text: str, fits: int) -> tuple[int, int]:
         found = [match for match in cut.finditer(seen) if 0 < match.start() <= fits]
         if found:
             last = (found[-1].start(), found[-1].end())
-            if last[0] >= fits // 2:
+            if last[0] >= fits // 3:
                 return last
     return last if last is not None else (fits, fits)

@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -16,11 +17,13 @@ import pytest
 import sqlalchemy as sa
 
 from bot import mailbox
+from bot.channels.telegram import menu
 from bot.clock import ManualClock
 from bot.engine.acts import ActReader
 from bot.engine.turn import TurnEngine
 from bot.mailbox import TurnOutcome
 from bot.model import ConversationState, Reply, StoredMessage
+from bot.phrases.catalog import Phrases
 from bot.settings import Settings, load
 from bot.storage import Limits, Store
 from bot.storage.tables import attention, messages, outgoing, receipts
@@ -31,6 +34,7 @@ from tests.stand_ins.served import Served
 from tests.stand_ins.telegram import SECRET, TOKEN, TelegramStandIn
 
 PATH = "/channels/telegram"
+_load = menu.load
 ALICE, BOB = 41001, 41002
 _UPDATES = itertools.count(500_000)
 _MESSAGES = itertools.count(100)
@@ -118,6 +122,17 @@ class House:
     def attention(self) -> list[str]:
         with self.store.read() as tx:
             return list(tx.execute(sa.select(attention.c.kind).order_by(attention.c.id)).scalars())
+
+
+@pytest.fixture(autouse=True)
+def catalogs_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading all catalogs takes most of a second: once for all tests with the same settings."""
+    monkeypatch.setattr(menu, "load", lambda settings: _catalogs(settings.bot_name))
+
+
+@lru_cache
+def _catalogs(name: str) -> Phrases:
+    return _load(load({"HELPLINE_BOT_NAME": name}))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -200,10 +201,8 @@ def test_no_update_of_whatever_shape_raises(shape: Any) -> None:
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_json_are_refused_and_nothing_else_happens(body: bytes) -> None:
-    try:
-        parse_update(body, "1")
-    except Refused as refused:
-        assert refused.status == 400
+    with contextlib.suppress(Refused):
+        assert parse_update(body, "1") is None
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"", 400), (b"{", 400), (b"nonsense", 400), (b"[" * 100_000, 400), (b"[]", 200), (b"null", 200), (b'{"update_id": "7"}', 200),
