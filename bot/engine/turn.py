@@ -18,6 +18,7 @@ from bot.engine.acts import FALLBACK, FREELY, OFFER_LANGUAGE, Act, ActReader
 from bot.engine.compose import Composer
 from bot.engine.dialogue import DialogueResult, Said
 from bot.engine.language import DEFAULT, LanguageDecision, decide_language, likely
+from bot.engine.markers import NO_PENDING, OBEYED, edit_asks, lately, media_answer
 from bot.engine.options import LANGUAGE, MAX_LIKELY_LANGUAGES, expand
 from bot.mailbox import HandoffChange, Turn, TurnOutcome
 from bot.model import Channel, ConversationState, Danger, Flag, HandoffState, MessageKind, Priority, Reply, Understanding
@@ -28,14 +29,11 @@ SAFE = "safe.fallback"
 EMERGENCY = "emergency.now"
 EMERGENCY_PHRASES = frozenset({EMERGENCY, "emergency.again", "emergency.text", "emergency.no_speech", "media.location_danger"})
 EMERGENCY_AGAIN_SECONDS = 300.0
-DANGER_MEMORY_SECONDS = 3600.0
 # Phrases that name the subject, or come near it: after a gap they wait until the person can write freely.
 NAMES_SUBJECT = frozenset({"trafficking", "who", "am_i", "disclose", "disclose.more", "suspicion", "refer", "residence.detained", "information",
                            "contact.email", "check.intro", "check.some", "check.none", "minor.first", "help.seri"})
 # With these intents the person has named the subject themself.
 PERSON_NAMES_SUBJECT = frozenset({"ask_what_is_trafficking", "ask_who_traffickers_are", "refer_someone", "ask_more_information"})
-OBEYED = frozenset({"stop_messages", "delete_conversation", "change_language", "cannot_talk_now", "report_emergency"})
-NO_PENDING = frozenset({"greet", "goodbye", "thank", "affirm", "deny", FALLBACK, "out_of_scope"})
 CONFUSING = frozenset({FALLBACK, "out_of_scope"})
 
 
@@ -100,7 +98,7 @@ class TurnEngine:
             hint = next((message.hint for message in reversed(group) if message.hint), turn.hint)
             act = self._acts.read(group, work.state, work.language, hint)
             markers = [message.kind for message in group if message.kind not in (MessageKind.TEXT, MessageKind.BUTTON)]
-            if (markers and not act.text and work.quieted) or (group[-1].edited and not _edit_asks(act, work.state)):
+            if (markers and not act.text and work.quieted) or (group[-1].edited and not edit_asks(act, work.state)):
                 work.state = replace(work.state, flags=work.state.flags | act.flags, last_heard_at=group[-1].received_at)
                 continue
             said_before = len(work.replies)
@@ -186,8 +184,8 @@ class TurnEngine:
         work.replies.clear()
         work.cancel = work.quieted = True
         state = work.state
-        danger_now = _lately(state.danger_now_at, now)
-        danger = danger_now or _lately(state.danger_possible_at, now)
+        danger_now = lately(state.danger_now_at, now)
+        danger = danger_now or lately(state.danger_possible_at, now)
         if danger or Flag.MINOR in state.flags:
             work.want_worker(Priority.DANGER_NOW if danger_now else Priority.HIGH)
             work.attention.append("quiet_after_danger")
@@ -269,25 +267,13 @@ class TurnEngine:
     # --- pictures, voice, places
 
     def _media(self, kind: MessageKind, act: Act, turn: Turn, work: _Work, now: float) -> None:
-        """Nothing is opened or passed on without consent, and a worker is offered only when one is there. Many of a kind are answered once.
-
-        In danger a place is answered with 112, which does not see it, and a worker at the top; everything else with 112 in front.
-        """
-        danger = _lately(work.state.danger_now_at, now)
-        possible = danger or _lately(work.state.danger_possible_at, now)
-        staffed = self._settings.desk_staffed
-        if kind is MessageKind.LOCATION and possible:
-            work.want_worker(Priority.DANGER_NOW if danger else Priority.HIGH)
-            said = [Said("media.location_danger")]
-        elif kind is MessageKind.VOICE:
-            said = [Said("media.voice" if staffed else "media.voice_unstaffed", ("worker",))]
-        else:
-            said = [Said("media.other" if staffed else "media.other_unstaffed", ("worker",))]
-        if said[0].phrase in work.media:
+        """Many of a kind in one turn are answered once."""
+        said, priority = media_answer(kind, work.state, self._settings.desk_staffed, now)
+        if said[-1].phrase in work.media:
             return
-        work.media.add(said[0].phrase)
-        if danger and said[0].phrase not in EMERGENCY_PHRASES:
-            said.insert(0, Said("danger.line"))
+        work.media.add(said[-1].phrase)
+        if priority is not None:
+            work.want_worker(priority)
         decided = decide_language(work.state, None, None, frozenset(self._languages))
         act = replace(act, kind=kind, danger=Danger.NONE)
         self._say(said, act, turn, work, decided, None, now)
@@ -336,23 +322,3 @@ class TurnEngine:
         head, _ = self._composer.compose(said[:cut], (), language, channel)
         rest, offered = self._composer.compose(said[cut:], options, language, channel)
         return [*head, *rest], offered
-
-
-
-
-def _lately(at: float | None, now: float) -> bool:
-    """Whether danger showed in the last hour."""
-    return at is not None and now - at <= DANGER_MEMORY_SECONDS
-
-
-def _edit_asks(act: Act, state: ConversationState) -> bool:
-    """Whether an edited message wants an answer: danger, a wish that is always obeyed, or another wish than the last one.
-
-    A mended typing error says nothing new; and who makes an old message harmless, because somebody looks, must not be given away by a reply.
-    """
-    if act.danger is Danger.NOW or act.intent in OBEYED:
-        return True
-    if state.quiet_since is not None or state.opted_out_at is not None:
-        return False
-    newly = act.danger is Danger.POSSIBLE and state.danger_possible_at is None
-    return newly or (act.intent != state.last_intent and act.intent not in NO_PENDING)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from bot.channels.sending import RetryLater
 
 PER_SECOND = 30
-CHAT_SECONDS = 1.05
+CHAT_SECONDS = 1.02
 """A little more than the second, for messages that the network brings closer together."""
 
 LONGEST_WAIT = 2.0
