@@ -139,7 +139,8 @@ def test_every_other_slash_is_a_text(house: House, text: str) -> None:
     assert stored(house) == (MessageKind.TEXT, text, None)
 
 
-@pytest.mark.parametrize("text", ["x" * 10_000, "🆘" * 500, "\u200b\u200b", "\u202eabc", "a\x00b", "half \ud83d"])
+@pytest.mark.parametrize("text", ["x" * 10_000, "🆘" * 500, "\u200b\u200b", "\u202eabc", "a\x00b", "half \ud83d"],
+                         ids=["very long", "only emoji", "nothing that shows", "turned around", "NUL", "half a character"])
 def test_whatever_a_text_is_made_of_it_is_stored(house: House, text: str) -> None:
     """Fault 23."""
     assert house.writes(text=text).status_code == 200
