@@ -301,6 +301,35 @@ def reconcile() -> None:
     print(f"sms: listed {found.listed}, new {found.new}, delivery states learned {found.states}")
 
 
+channels_app = typer.Typer(no_args_is_help=True, help="Telegram and its kin: what is wrong with them, and registering them with their providers.")
+app.add_typer(channels_app, name="channels")
+
+
+@channels_app.command(name="check")
+def channels_check() -> None:
+    """Say in plain words what is wrong with tokens, addresses, webhooks and certificates. Changes nothing."""
+    _channels(connect=False)
+
+
+@channels_app.command(name="connect")
+def channels_connect() -> None:
+    """Register webhooks and menus with the providers, then check."""
+    _channels(connect=True)
+
+
+def _channels(connect: bool) -> None:
+    loaded = _settings()
+    from bot.web.channels import findings
+
+    found = findings(loaded, connect)
+    for name, finding in found:
+        print(f"{'ok  ' if finding.ok else 'FAIL'} {name}: {finding.text}")
+    if not found:
+        print("ok   no channel has settings: people write on the page only")
+    if not all(finding.ok for _, finding in found):
+        raise typer.Exit(1)
+
+
 @app.command(name="settings")
 def show_settings() -> None:
     """List every setting: name, what to write, default, what it does."""

@@ -53,7 +53,7 @@ class HandoffState(str, Enum):
 
 
 class MessageKind(str, Enum):
-    """What arrived. Everything but text and button is a marker: nothing is fetched or opened."""
+    """What arrived. Everything but text and button is a marker: nothing is fetched or opened. A marker's text is what was written under it."""
 
     TEXT = "text"
     BUTTON = "button"
@@ -190,6 +190,7 @@ class ConversationState:
     question: str | None = None
     pending: str | None = None
     options: tuple[str, ...] = ()
+    last_intent: str | None = None
 
 
 @dataclass(frozen=True)

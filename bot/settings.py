@@ -76,6 +76,12 @@ class Settings:
     twilio_from: str = _setting("", "Our own number at Twilio, international, for example `+1 202 555 0100`.", pattern=r"\+[1-9][0-9 ]{6,20}")
     twilio_api_url: str = _setting("https://api.twilio.com", "Root of Twilio's REST API, without `/2010-04-01`.", pattern=r"https?://[^\s/]+(/\S*)?")
     twilio_redact: bool = _setting(True, "Whether texts are taken out of Twilio's own records once they are handled or delivered.")
+    # Telegram
+    telegram_token: str = _setting("", "The bot's token from @BotFather. Empty: no Telegram.", pattern=r"[^\s/?#]+", secret=True)
+    telegram_secret: str = _setting("", "What Telegram must show with every update, made by you: 1 to 256 of A-Z a-z 0-9 _ -. Needed with `webhook`.",
+                                    pattern=r"[A-Za-z0-9_-]{1,256}", secret=True)
+    telegram_mode: str = _setting("webhook", "How updates come: Telegram calls `HELPLINE_PUBLIC_URL`, or we ask for them (for a laptop).", choices=("webhook", "polling"))
+    telegram_api_url: str = _setting("https://api.telegram.org", "Root of the Bot API server, without `/bot`.", pattern=r"https?://[^\s/]+(/\S*)?")
     # the engine
     burst_seconds: float = _setting(2.0, "Wait for further fragments on SMS and Telegram; 0: only what waits already.", least=0, most=30)
     lease_seconds: float = _setting(10.0, "How long an engine holds a conversation before another may take it over.", least=1, most=15)

@@ -28,7 +28,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of `helpline channels check`: whether it is in order, and in plain words what it is or what to do."""
+    """One thing that ``helpline channels`` found, in plain words for an operator. ``ok``: nothing needs doing about it."""
 
     ok: bool
     text: str

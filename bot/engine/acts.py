@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bot.engine.language import LanguageNames, count_words
-from bot.engine.options import LANGUAGE, Chosen, chosen, typed
+from bot.engine.options import CRY_FOR_HELP, LANGUAGE, Chosen, chosen, typed
 from bot.model import ConversationState, Danger, Flag, MessageKind, StoredMessage, Understanding
 from bot.phrases.catalog import Phrases
 
@@ -60,10 +60,15 @@ class ActReader:
 
     @staticmethod
     def group(messages: Sequence[StoredMessage]) -> list[list[StoredMessage]]:
-        """Neighbouring texts are one turn's text; a button or a picture stands alone."""
+        """Neighbouring texts are one turn's text, and so are neighbouring pictures; a button stands alone, and so does what was edited.
+
+        What is written under a picture is a text among texts.
+        """
         groups: list[list[StoredMessage]] = []
         for message in messages:
-            if groups and message.kind is MessageKind.TEXT and groups[-1][-1].kind is MessageKind.TEXT:
+            before = groups[-1][-1] if groups else None
+            alike = before is not None and before.kind is message.kind and bool(before.text) == bool(message.text)
+            if before is not None and before.edited == message.edited and ((before.text and message.text) or alike) and MessageKind.BUTTON not in (before.kind, message.kind):
                 groups[-1].append(message)
             else:
                 groups.append([message])
@@ -74,7 +79,7 @@ class ActReader:
         last = group[-1]
         if last.kind is MessageKind.BUTTON:
             return self._option(last.button or "", state, last.text)
-        if last.kind is not MessageKind.TEXT:
+        if last.kind is not MessageKind.TEXT and not last.text:
             return Act(last.kind, "", last.kind.value)
         text = "\n".join(message.text for message in group)
         read = self._understand([message.text for message in group], text, state, hint)
@@ -105,7 +110,7 @@ class ActReader:
         if found is None:  # never given out: as if nothing was understood
             return Act(MessageKind.BUTTON, text, FALLBACK)
         found = self._answer(found, state)
-        danger = Danger.NOW if found.intent == "report_emergency" else Danger.NONE
+        danger = Danger.NOW if found.intent == "report_emergency" else Danger.POSSIBLE if option == CRY_FOR_HELP else Danger.NONE
         flags = frozenset({Flag.TEXT_ONLY}) if found.choice == "cannot_speak" else frozenset()
         return Act(MessageKind.BUTTON, text, found.intent, found.choice, None, danger, flags)
 

@@ -10,6 +10,8 @@ from bot.phrases.catalog import MissingPhrase, Phrases
 MAX_SMS_OPTIONS = 5
 MAX_LIKELY_LANGUAGES = 4
 LANGUAGE = "lang:"
+CRY_FOR_HELP = "help"
+"""The option behind the command ``/help``: like the word, a cry for help before it is a keyword."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ _SPECIAL: dict[str, Chosen] = {
     "crisis": Chosen("ask_contact", "crisis"),
     "more_languages": Chosen("change_language", "more_languages"),
     "delete_conversation": Chosen("delete_conversation", "erase_now"),
+    "help": Chosen("ask_human"),
 }
 
 

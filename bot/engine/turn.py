@@ -20,6 +20,7 @@ from bot.engine.compose import Composer
 from bot.engine.dialogue import DialogueResult, Said
 from bot.engine.language import DEFAULT, LanguageDecision, decide_language, likely
 from bot.engine.limits import must_be_answered
+from bot.engine.markers import NO_PENDING, OBEYED, edit_asks, lately, media_answer
 from bot.engine.options import LANGUAGE, MAX_LIKELY_LANGUAGES, expand
 from bot.mailbox import HandoffChange, Turn, TurnOutcome
 from bot.model import Channel, ConversationState, Danger, Flag, Flood, HandoffState, MessageKind, Priority, Reply, StoredMessage, Understanding
@@ -31,14 +32,11 @@ SLOW = "flood.slow"
 EMERGENCY = "emergency.now"
 EMERGENCY_PHRASES = frozenset({EMERGENCY, "emergency.again", "emergency.text", "emergency.no_speech", "media.location_danger"})
 EMERGENCY_AGAIN_SECONDS = 300.0
-DANGER_MEMORY_SECONDS = 3600.0
 # Phrases that name the subject, or come near it: after a gap they wait until the person can write freely.
 NAMES_SUBJECT = frozenset({"trafficking", "who", "am_i", "disclose", "disclose.more", "suspicion", "refer", "residence.detained", "information",
                            "contact.email", "check.intro", "check.some", "check.none", "minor.first", "help.seri"})
 # With these intents the person has named the subject themself.
 PERSON_NAMES_SUBJECT = frozenset({"ask_what_is_trafficking", "ask_who_traffickers_are", "refer_someone", "ask_more_information"})
-OBEYED = frozenset({"stop_messages", "delete_conversation", "change_language", "cannot_talk_now", "report_emergency"})
-NO_PENDING = frozenset({"greet", "goodbye", "thank", "affirm", "deny", FALLBACK, "out_of_scope"})
 CONFUSING = frozenset({FALLBACK, "out_of_scope"})
 
 
@@ -77,6 +75,8 @@ class _Work:
     attention: list[str] = field(default_factory=list)
     cancel: bool = False
     erase: bool = False
+    quieted: bool = False
+    media: set[str] = field(default_factory=set)
     language: str = DEFAULT
 
     def want_worker(self, priority: Priority) -> None:
@@ -102,12 +102,21 @@ class TurnEngine:
             act = self._acts.read(group, work.state, work.language, hint)
             if turn.channel is Channel.SMS:
                 act = by_carrier_word(act)
+            markers = [message.kind for message in group if message.kind not in (MessageKind.TEXT, MessageKind.BUTTON)]
+            if (markers and not act.text and work.quieted) or (group[-1].edited and not edit_asks(act, work.state)):
+                work.state = replace(work.state, flags=work.state.flags | act.flags, last_heard_at=group[-1].received_at)
+                continue
             if self._above_limit(group, act, work):
                 work.language = decide_language(work.state, act.read, hint, frozenset(self._languages)).reply
-                work.state = replace(work.state, flags=work.state.flags | act.flags)
-            else:
-                await self._act(act, turn, work, hint, heard_before)
-            work.state = replace(work.state, last_heard_at=group[-1].received_at)
+                work.state = replace(work.state, flags=work.state.flags | act.flags, last_heard_at=group[-1].received_at)
+                continue
+            said_before = len(work.replies)
+            await self._act(act, turn, work, hint, heard_before)
+            if act.danger is Danger.NOW:  # 112 is the first line, whatever came before it in the same breath
+                work.replies = work.replies[said_before:] + work.replies[:said_before]
+            elif act.text and markers and not group[-1].edited and act.intent not in OBEYED and work.state.quiet_since is None:
+                self._media(markers[-1], act, turn, work, self._clock.now())
+            work.state = replace(work.state, last_heard_at=group[-1].received_at, last_intent=act.intent)
             if work.erase:
                 break
         self._say_slow(turn, work, act)
@@ -127,7 +136,10 @@ class TurnEngine:
         if act.intent == "cannot_talk_now":
             return self._be_quiet(work, now)
         if act.kind not in (MessageKind.TEXT, MessageKind.BUTTON):
-            return self._media(act, turn, work, now)
+            if came_from_quiet:
+                work.state = replace(work.state, question=FREELY, pending=None)
+                return self._say([Said("freely.ask", ("yes", "no"))], act, turn, work, decided, hint, now)
+            return self._media(act.kind, act, turn, work, now)
         pending, act = self._pending(act, work)
         result = await self._ask_rasa(act, turn, work, decided, hint)
         failed = bool(result.errors)
@@ -165,7 +177,7 @@ class TurnEngine:
             return False
         if act.read is not None and must_be_answered(act.read.intent, act.read.danger):
             return False  # a word such as "help" may also be the label of a button
-        return not (act.kind is MessageKind.LOCATION and self._danger_lately(work.state, self._clock.now()))
+        return not (act.kind is MessageKind.LOCATION and lately(work.state.danger_now_at, self._clock.now()))
 
     def _say_slow(self, turn: Turn, work: _Work, act: Act | None) -> None:
         """Once, when a limit was met: they can write again soon. Not to somebody who asked for silence, nor after 112."""
@@ -205,10 +217,10 @@ class TurnEngine:
     def _be_quiet(self, work: _Work, now: float) -> None:
         """No reply, everything unsent is cancelled. Staff are paged at the top where danger or a minor showed in the last hour."""
         work.replies.clear()
-        work.cancel = True
+        work.cancel = work.quieted = True
         state = work.state
-        danger_now = state.danger_now_at is not None and now - state.danger_now_at <= DANGER_MEMORY_SECONDS
-        danger = danger_now or (state.danger_possible_at is not None and now - state.danger_possible_at <= DANGER_MEMORY_SECONDS)
+        danger_now = lately(state.danger_now_at, now)
+        danger = danger_now or lately(state.danger_possible_at, now)
         if danger or Flag.MINOR in state.flags:
             work.want_worker(Priority.DANGER_NOW if danger_now else Priority.HIGH)
             work.attention.append("quiet_after_danger")
@@ -289,21 +301,17 @@ class TurnEngine:
 
     # --- pictures, voice, places
 
-    def _media(self, act: Act, turn: Turn, work: _Work, now: float) -> None:
-        """Nothing is opened or passed on without consent; in danger a place is answered with 112 and a worker at the top."""
-        if act.kind is MessageKind.LOCATION and self._danger_lately(work.state, now):
-            work.want_worker(Priority.DANGER_NOW)
-            said = Said("media.location_danger")
-        elif act.kind is MessageKind.VOICE:
-            said = Said("media.voice", ("worker",))
-        else:
-            said = Said("media.other", ("worker",)) if self._settings.desk_staffed else Said("media.other_unstaffed", ("worker",))
+    def _media(self, kind: MessageKind, act: Act, turn: Turn, work: _Work, now: float) -> None:
+        """Many of a kind in one turn are answered once."""
+        said, priority = media_answer(kind, work.state, self._settings.desk_staffed, now)
+        if said[-1].phrase in work.media:
+            return
+        work.media.add(said[-1].phrase)
+        if priority is not None:
+            work.want_worker(priority)
         decided = decide_language(work.state, None, None, frozenset(self._languages))
-        self._say([said], act, turn, work, decided, None, now)
-
-    @staticmethod
-    def _danger_lately(state: ConversationState, now: float) -> bool:
-        return state.danger_now_at is not None and now - state.danger_now_at <= DANGER_MEMORY_SECONDS
+        act = replace(act, kind=kind, danger=Danger.NONE)
+        self._say(said, act, turn, work, decided, None, now)
 
     # --- saying it
 
@@ -349,5 +357,3 @@ class TurnEngine:
         head, _ = self._composer.compose(said[:cut], (), language, channel)
         rest, offered = self._composer.compose(said[cut:], options, language, channel)
         return [*head, *rest], offered
-
-

@@ -174,8 +174,10 @@ class Worker:
 
     def _is_urgent(self, message: StoredMessage, crowded: bool) -> bool:
         assert self._grade is not None
-        if message.kind is not MessageKind.TEXT:
-            return message.kind is MessageKind.LOCATION or message.button in ALWAYS_ANSWERED
+        if message.kind is MessageKind.LOCATION or message.button in ALWAYS_ANSWERED:
+            return True
+        if message.kind is MessageKind.BUTTON or not message.text:
+            return False
         try:
             read = self._grade(message.text)
         except Exception:

@@ -17,7 +17,7 @@ from bot.engine.dialogue import Dialogue, Said
 from bot.engine.language import DEFAULT, LanguageNames
 from bot.engine.turn import EMERGENCY, SAFE, TurnEngine
 from bot.mailbox import Turn
-from bot.model import Danger, MessageKind, Reply, Understanding
+from bot.model import Danger, Reply, Understanding
 from bot.phrases.catalog import Phrases
 from bot.phrases.facts import fact_values
 from bot.settings import Settings
@@ -41,7 +41,7 @@ class Parts:
         language = turn.state.language if turn.state.language in self.composer.phrases.languages else DEFAULT
         said = Said(SAFE)
         try:
-            reads = [self.understander.parse(message.text) for message in turn.messages if message.kind is MessageKind.TEXT]
+            reads = [self.understander.parse(message.text) for message in turn.messages if message.text]
         except Exception:  # perhaps this is what breaks the turn
             _log.error("grading_failed", conversation=turn.conversation_id, exc_info=True)
             reads = []

@@ -8,7 +8,7 @@ first; a bot's reply may then be sent once more, marked as a possible duplicate,
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
@@ -39,7 +39,8 @@ class Outgoing:
     """One message under way to ``address``. ``attempt`` counts from 1; only the newest attempt can be marked.
 
     ``doubtful``: an earlier attempt may have gone out; sending again makes a possible duplicate. ``tokens`` are opaque names for the
-    reply's buttons, in their order, which :func:`pressed` reads back. Never log ``address`` or ``reply``.
+    reply's buttons, in their order, which :func:`pressed` reads back. ``asked_at``: when the person last wrote, where this answers them;
+    ``None`` for what they did not just ask for. Never log ``address`` or ``reply``.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Outgoing:
     expires_at: float
     created_at: float
     tokens: tuple[str, ...] = ()
+    asked_at: float | None = None
 
 
 def put(store: Store, conversation_id: str, author: Author, reply: Reply, language: str | None = None) -> int:
@@ -98,6 +100,7 @@ def due(store: Store, channel: Channel, owner: str, limit: int = 20) -> tuple[Ou
                 continue
             claimed.append(Outgoing(row.id, row.conversation_id, row.sequence, Author(row.author), channel, address, reply, row.attempts + 1,
                                     doubtful=lapsed or row.possible_duplicate, expires_at=row.expires_at, created_at=row.created_at,
+                                    asked_at=None if row.reply_to is None else row.last_heard_at,
                                     tokens=tuple(store.vault.token(sealed.data_key, str(row.sequence), button.id) for button in reply.buttons)))
     return tuple(claimed)
 
@@ -128,7 +131,7 @@ def mark(store: Store, message: Outgoing, state: SendState, *, provider_id: str 
             raise ValueError(f"a sender does not mark {state.value}")
         kept = outgoing.settle(tx, message.id, message.attempt, values, (SendState.SENDING,))
         if kept and state is SendState.FAILED:
-            ledger.attend(tx, "not_delivered", message.conversation_id, now)
+            ledger.attend(tx, "blocked" if reason == "blocked" else "not_delivered", message.conversation_id, now)
         if not kept and provider_id is not None and message.channel.value in DELETABLE and outgoing.get(tx, message.id) is None:
             # erased while it was under way: it must not stay at the provider either
             body = {"address": message.address, "references": [provider_id]}
@@ -144,18 +147,39 @@ def _reference(store: Store, tx: Connection, message: Outgoing, provider_id: str
     return sealed.seal_json(reference_place(message.sequence, "out"), provider_id)
 
 
-def pressed(store: Store, channel: Channel, address: str, token: str) -> str | None:
-    """The option behind a button's ``token`` among the last messages sent to ``address``; ``None`` for one that is not ours, or no longer."""
+def pressed(store: Store, channel: Channel, address: str, token: str, newest_only: Container[str] = ()) -> str | None:
+    """The option behind a button's ``token`` among the last messages sent to ``address``; ``None`` for one that is not ours, or no longer.
+
+    Options in ``newest_only`` count only under the newest message that has buttons.
+    """
     with store.read() as tx:
         row = conversations.find(tx, channel.value, store.vault.pseudonyms(channel.value, address))
         if row is None:
             return None
         sealed = Sealed.open(store.vault, row.id, row.wrapped)
+        newest = True
         for sent in outgoing.newest(tx, row.id, REMEMBERED_BUTTONS):
-            for button in reply_of(sealed.unseal_json(out_place(sent.sequence), sent.body)).buttons:
-                if hmac.compare_digest(store.vault.token(sealed.data_key, str(sent.sequence), button.id), token):
-                    return button.id
+            buttons = reply_of(sealed.unseal_json(out_place(sent.sequence), sent.body)).buttons
+            for button in buttons:
+                if hmac.compare_digest(store.vault.token(sealed.data_key, str(sent.sequence), button.id).encode("ascii"), token.encode("utf-8", "replace")):
+                    return button.id if newest or button.id not in newest_only else None
+            newest = newest and not buttons
     return None
+
+
+def blocked(store: Store, channel: Channel, address: str, at: float | None = None) -> bool:
+    """The person at ``address`` blocked us, at ``at``: what waits fails with the reason ``blocked`` and staff are told; whether anybody is there.
+
+    An old word of it, from before they wrote again, changes nothing.
+    """
+    with store.write() as tx:
+        row = conversations.find(tx, channel.value, store.vault.pseudonyms(channel.value, address), lock=True)
+        if row is None or (at is not None and at + 1 < row.last_heard_at):
+            return False
+        now = store.clock.now()
+        outgoing.give_up(tx, row.id, "blocked", now)
+        ledger.attend(tx, "blocked", row.id, now)
+        return True
 
 
 def report(store: Store, channel: Channel, provider_id: str, state: SendState, reason: str | None = None) -> bool:

@@ -11,7 +11,7 @@ from bot import logs, points
 from bot.mailbox import flood
 from bot.mailbox.erasing import erase_within
 from bot.mailbox.owed import redact
-from bot.model import Author, Channel, ConversationState, Handoff, MessageKind, Priority, Reply, SendState, StoredMessage
+from bot.model import Author, Channel, ConversationState, Handoff, Priority, Reply, SendState, StoredMessage
 from bot.storage import Store, conversations, handoffs, ledger, messages, outgoing
 from bot.storage.conversations import ConversationRow
 from bot.storage.notices import Topic, notify
@@ -303,8 +303,8 @@ def hurry(store: Store, conversation_id: str) -> None:
 
 
 def last_text(turn: Turn) -> str:
-    """All that was written in this turn, one fragment a line; markers of pictures and voice are left out."""
-    return "\n".join(m.text for m in turn.messages if m.kind is MessageKind.TEXT and m.text)
+    """All that was written in this turn, one fragment a line; of pictures and voice what was written under them."""
+    return "\n".join(m.text for m in turn.messages if m.text)
 
 
 def without(turn: Turn, *ids: int) -> Turn:

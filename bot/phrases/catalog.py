@@ -114,6 +114,10 @@ class Phrases:
         """A value of the settings by its placeholder's name, without isolates."""
         return self._facts["ltr"][name]
 
+    def missing(self, context: str, language: str) -> bool:
+        """Whether ``language`` lacks this entry (phrase, or phrase and form)."""
+        return not self._texts.get(language, {}).get(context)
+
     def text(self, phrase: str, language: str, form: str = "full", *, count: int | None = None, **params: str) -> str:
         """Render a phrase. ``form`` is ``full`` or ``short``; ``count`` chooses the plural form and fills ``{days}``.
 

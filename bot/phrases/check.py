@@ -55,8 +55,10 @@ def check_catalogs(folder: Path, facts: Mapping[str, str], fact_ids: frozenset[s
     if any(problem.context == "catalog" for problem in problems):
         return problems
     phrases = Phrases.load(folder, facts)
+    every = tuple(word for words in subject.values() for word in words if not word.isascii() or len(word) > 5)
     for code in languages:
         problems += _check_language(folder, code, source, phrases, tuple(subject.get(code, ())))
+        problems += _check_previews(code, source, phrases, (*subject.get(code, ()), *every))
     return problems
 
 
@@ -137,8 +139,27 @@ def _check_text(code: str, context: str, text: str, entry: Source, subject: tupl
     if any("\U0001f300" <= character <= "\U0001faff" for character in text):
         yield Problem(code, context, "has an emoji")
     preview = bare[:PREVIEW].casefold()
-    if not context.startswith("option.") and any(re.search(rf"(?<!\w){re.escape(word)}" if word.isascii() else re.escape(word), preview) for word in subject):
+    if not context.startswith("option.") and any(_has_word(preview, word) for word in subject):
         yield Problem(code, context, f"names the subject in its first {PREVIEW} characters, where a locked phone shows it")
+
+
+def _check_previews(code: str, source: Mapping[str, Source], phrases: Phrases, words: tuple[str, ...]) -> Iterator[Problem]:
+    """A full form as a locked phone shows it, with its numbers and addresses filled in: an address in Finnish names the subject in every language.
+
+    Messages are put together from whole phrases, so each phrase that is neutral at its beginning keeps every message so.
+    """
+    for context in source:
+        name, _, form = context.partition(":")
+        if form == "short" or name.startswith(("page.", "option.")) or phrases.missing(context, code):
+            continue
+        preview = phrases.text(name, code, "full", count=30, erase_word=phrases.text("word.erase", code), name="")[:PREVIEW].casefold()
+        if any(_has_word(preview, word) for word in words):
+            yield Problem(code, context, f"names the subject in the first {PREVIEW} characters that a locked phone shows, once its addresses are filled in")
+
+
+def _has_word(text: str, word: str) -> bool:
+    """Whether a word of ``text`` begins with ``word``; scripts without spaces: anywhere."""
+    return re.search(rf"(?<!\w){re.escape(word)}" if word.isascii() else re.escape(word), text) is not None
 
 
 def _check_lengths(code: str, context: str, phrases: Phrases, short_labels: dict[str, str]) -> Iterator[Problem]:

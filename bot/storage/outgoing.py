@@ -57,6 +57,12 @@ def cancel(tx: Connection, conversation_id: str, now: float) -> int:
                           .values(state=SendState.CANCELLED.value, finished_at=now)).rowcount)
 
 
+def give_up(tx: Connection, conversation_id: str, reason: str, now: float) -> int:
+    """Nothing that waits will ever arrive; how many failed. What is in flight gets its own answer."""
+    return int(tx.execute(outgoing.update().where(_o.conversation_id == conversation_id, _o.state == SendState.QUEUED.value)
+                          .values(state=SendState.FAILED.value, reason=reason, finished_at=now)).rowcount)
+
+
 def _too_late(now: float) -> Any:
     return sa.or_(_o.expires_at <= now, _o.created_at > now + CLOCK_SLACK)
 
@@ -79,14 +85,14 @@ def heads(tx: Connection, channel: str, now: float, limit: int) -> list[Any]:
     rows; what somebody else has locked is left out.
 
     A ``sending`` row is due when its sender's claim has lapsed: whether it went out is unknown. Each carries the conversation's
-    ``key_id``, ``data_key`` and ``address`` too.
+    ``key_id``, ``data_key``, ``address`` and ``last_heard_at`` too.
     """
     other = outgoing.alias()
     earlier = sa.exists().where(other.c.conversation_id == _o.conversation_id, other.c.state.in_(OPEN_SENDS), other.c.sequence < _o.sequence)
     lapsed = sa.and_(_o.state == SendState.SENDING.value, sa.or_(_o.claimed_until <= now, _o.claimed_until > now + 600))
     ready = sa.and_(_o.state == SendState.QUEUED.value, sa.or_(_o.next_attempt_at <= now, _o.next_attempt_at > now + 86400), sa.not_(_too_late(now)),
                     conversations.c.quiet.is_(False))
-    query = (sa.select(outgoing, conversations.c.key_id, conversations.c.data_key, conversations.c.address)
+    query = (sa.select(outgoing, conversations.c.key_id, conversations.c.data_key, conversations.c.address, conversations.c.last_heard_at)
              .join(conversations, _o.conversation_id == conversations.c.id)
              .where(conversations.c.channel == channel, sa.or_(lapsed, ready), sa.not_(earlier))
              .order_by(_o.id).limit(limit))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from bot.channels.web.door import WebDoor
 from bot.clock import Steady
 from bot.settings import Settings
 from bot.storage import StorageUnavailable, Store
+from bot.web import channels
 from bot.web.guard import Body, Errors, Headers, Rate
 from bot.web.metrics import Health
 
@@ -40,7 +41,8 @@ class Doors:
         self._store = store
         registry = CollectorRegistry()
         self.health = Health(settings, store, registry)
-        self.doors: Sequence[Door] = tuple(_doors(settings, Intake(store, registry)))
+        intake = Intake(store, registry)
+        self.doors: Sequence[Door] = (WebDoor(settings, intake), *channels.doors(settings, intake))
         routes: list[BaseRoute] = [*self.health.routes(), *(route for door in self.doors for route in door.routes())]
         self.app = Starlette(
             routes=routes,
@@ -85,15 +87,6 @@ class Doors:
             except StorageUnavailable as error:
                 _log.warning("sweep_failed", error=type(error).__name__)
             await asyncio.sleep(_SWEEP_SECONDS)
-
-
-def _doors(settings: Settings, intake: Intake) -> Iterator[Door]:
-    """The doors that the settings open."""
-    yield WebDoor(settings, intake)
-    if settings.sms:
-        from bot.channels.sms.door import SmsDoor  # its library is loaded only where it is used
-
-        yield SmsDoor(settings, intake)
 
 
 def _refused(_request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ import uvicorn
 from bot import logs
 from bot.settings import Settings, SettingsError
 from bot.storage import open_store
+from bot.web import channels
 from bot.web.app import Doors
 
 _log = logs.get_logger("web")
@@ -59,6 +60,7 @@ def listen(settings: Settings) -> socket.socket:
 
 def serve(settings: Settings) -> None:
     """Answer until SIGTERM or SIGINT, then finish what is open. Raises :class:`SettingsError` and ``StorageUnusable`` before it begins."""
+    channels.demand(settings)
     store = open_store(settings)
     try:
         store.check()

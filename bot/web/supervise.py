@@ -16,6 +16,7 @@ from bot import logs
 from bot.mailbox import alive
 from bot.settings import Settings
 from bot.storage import StorageUnavailable, Store, open_store
+from bot.web import channels
 from bot.web.run import listen
 
 _log = logs.get_logger("supervise")
@@ -85,6 +86,7 @@ def supervise(settings: Settings, parts: tuple[Child, ...] | None = None) -> Non
     Then they finish what they hold; whoever has not ended after 20 s is killed (nothing is lost by that). Raises ``SettingsError`` and
     ``StorageUnusable`` before it begins.
     """
+    channels.demand(settings)
     store = open_store(settings)
     store.migrate()
     store.check()

@@ -34,7 +34,7 @@ BOB = "+1 202 555 0102"
 FULL_STATE = ConversationState(
     language="fa", language_chosen=True, other_language="sv", other_language_count=2, quiet_since=None, opted_out_at=5.5, greeted=True, subject_named=True,
     last_heard_at=1.5, danger_now_at=2.0, danger_possible_at=3.0, emergency_told_at=4.0, flags=frozenset({Flag.MINOR, Flag.TEXT_ONLY}), not_understood=1,
-    question="q", pending="erase", options=("a", "b"))
+    question="q", pending="erase", options=("a", "b"), last_intent="greet")
 
 
 def texts(turn: Turn) -> list[str]:

@@ -95,3 +95,35 @@ def test_the_check_finds_each_kind_of_mistake(tmp_path: Path) -> None:
     found = [problem.what for problem in check_catalogs(folder, FACTS, known_facts(ROOT / "docs" / "facts.md")) if problem.language == "sv"]
     for wanted in ("must begin with", "exclamation mark", "placeholders", "other numbers", "is missing", "at most 26", "older wording"):
         assert any(wanted in what for what in found), wanted
+
+
+def test_the_check_finds_an_address_that_names_the_subject_on_a_locked_phone(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(FOLDER, tmp_path / "translations"))
+    text = (copy / "sv.po").read_text(encoding="utf-8")
+    assert text.count("Tjänsten publicerar") == 1
+    (copy / "sv.po").write_text(text.replace('"Tjänsten publicerar', '"{site}: Tjänsten publicerar'), encoding="utf-8")
+    found = [problem for problem in check_catalogs(copy, FACTS, known_facts(ROOT / "docs" / "facts.md")) if "addresses are filled in" in problem.what]
+    assert [(problem.language, problem.context) for problem in found] == [("sv", "information:full")]
+
+
+# The name of the subject itself, which the person must have named first, and the phrases that answer exactly that.
+THE_SUBJECT = {"fi": "ihmiskaup", "sv": "människohand", "en": "traffick", "ru": "торговл", "ar": "اتجار", "so": "tahriib", "fa": "قاچاق", "th": "ค้ามนุษย์"}
+ONLY_WHEN_ASKED = {"trafficking", "information", "contact.email", "residence.detained"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_answer_names_the_subject_to_somebody_who_has_not_asked_for_it(language: str) -> None:
+    for name, response in RESPONSES.items():
+        text = PHRASES.text(response["text"], language, "full", count=30, erase_word="X", name="Info").casefold()
+        if any(word in text for word in (THE_SUBJECT[language], "ihmiskaup")):
+            assert response["text"] in ONLY_WHEN_ASKED, name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_message_put_together_names_the_subject_where_a_locked_phone_shows_it(language: str) -> None:
+    composer = Composer(PHRASES)
+    for response in RESPONSES.values():
+        for before in ("danger.line", "first.contact", "freely.go_on"):
+            said = [Said(before), Said(response["text"], params={"count": "30"})]
+            for reply in composer.compose(said, (), language, Channel.TELEGRAM)[0]:
+                assert not any(word in reply.text[:60].casefold() for word in (THE_SUBJECT[language], "ihmiskaup")), response["text"]

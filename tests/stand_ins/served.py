@@ -1,0 +1,33 @@
+"""An ASGI application behind a real socket on loopback, in a thread."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any
+
+import uvicorn
+
+
+class Served:
+    """Serves ``app`` until :meth:`close`; ``url`` is where."""
+
+    def __init__(self, app: Any) -> None:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(512)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self._thread.start()
+        end = time.monotonic() + 10
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > end:
+                raise RuntimeError("the server did not start")
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(15)
