@@ -27,7 +27,7 @@ app = typer.Typer(
 # Errors whose message is one line that tells a person what to do.
 _PLAIN = frozenset({
     "SettingsError", "ModelError", "TrainError", "StorageUnusable", "StorageUnavailable", "VaultError", "EvaluateError", "MissingPhrase", "ProviderError", "Refused",
-    "DrillError",
+    "DrillError", "BenchError",
 })  # fmt: skip
 
 
@@ -284,6 +284,36 @@ def drill(
     print(drill_report.text(report))
     if not report.good:
         raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    messages: Annotated[int, typer.Option(help="How many for the sustained rate.")] = 600,
+    engines: Annotated[int, typer.Option(help="Engine processes for the sustained rate.")] = 1,
+    database: Annotated[str, typer.Option(help="URL of an empty PostgreSQL database; none: SQLite in a throw-away folder.")] = "",
+    memory: Annotated[int, typer.Option(help="Also the engine's memory after so many messages more.")] = 0,
+    stock: Annotated[bool, typer.Option(help="Also a stock Rasa server, trained and timed in the same run.")] = True,
+    texts: Annotated[Optional[list[Path]], typer.Option(help="Files of messages as for `evaluate`; default: the kept-apart ones.")] = None,
+    json: Annotated[Optional[Path], typer.Option(help="Write the figures here.")] = None,
+) -> None:
+    """Time the real processes on this machine, and a stock Rasa server beside them."""
+    import json as writer
+    import random
+
+    from bot.evaluation import bench as benches
+    from bot.evaluation.bench_stock import stock_rate
+    from bot.evaluation.report import read_rows
+
+    _settings()
+    files = texts or sorted(Path("tests/kept_apart").glob("*.jsonl"))
+    found = [row.text for row in read_rows(files)]
+    random.Random(1).shuffle(found)  # noqa: S311 - an order, not a secret
+    figures = benches.run(found, _say, messages=messages, engines=engines, database=database, memory=memory,
+                          stock=(lambda chosen: stock_rate(chosen, _say)) if stock else None)
+    shown = writer.dumps(figures.as_dict(), indent=2)
+    if json is not None:
+        json.write_text(shown + "\n", encoding="utf-8")
+    print(shown)
 
 
 @app.command()

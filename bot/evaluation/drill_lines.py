@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -77,7 +78,7 @@ class TelegramLine:
     def request(self, person: int, number: int, text: str) -> Request:
         chat = int(self.address(person))
         update = {"update_id": number, "message": {
-            "message_id": number, "date": 0, "text": text, "chat": {"id": chat, "type": "private", "first_name": "Drill"},
+            "message_id": number, "date": int(time.time()), "text": text, "chat": {"id": chat, "type": "private", "first_name": "Drill"},
             "from": {"id": chat, "is_bot": False, "first_name": "Drill", "language_code": "en"}}}
         return Request("/channels/telegram", {"x-telegram-bot-api-secret-token": SECRET}, update)
 
