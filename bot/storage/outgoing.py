@@ -100,9 +100,12 @@ def heads(tx: Connection, channel: str, now: float, limit: int) -> list[Any]:
 
 
 def claim(tx: Connection, row: Any, owner: str, until: float) -> bool:
-    """Make a head ours for one attempt; false when somebody else was quicker."""
+    """Make a head ours for one attempt; false when somebody else was quicker. After an attempt whose end nobody knows it is marked at once,
+    whatever becomes of this one."""
+    lapsed = row.state == SendState.SENDING.value
     done = tx.execute(outgoing.update().where(_o.id == row.id, _o.state == row.state, _o.attempts == row.attempts)
-                      .values(state=SendState.SENDING.value, claimed_by=owner, claimed_until=until, attempts=_o.attempts + 1))
+                      .values(state=SendState.SENDING.value, claimed_by=owner, claimed_until=until, attempts=_o.attempts + 1,
+                              possible_duplicate=row.possible_duplicate or lapsed))
     return bool(done.rowcount == 1)
 
 

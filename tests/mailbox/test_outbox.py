@@ -217,3 +217,13 @@ def test_a_sender_cannot_make_up_an_outcome(people: People, store: Store, state:
 def test_another_channels_sender_gets_nothing(people: People, store: Store) -> None:
     answer(people, store, "one")
     assert outbox.due(store, Channel.TELEGRAM, "doors-1") == ()
+
+
+def test_a_reply_that_may_have_gone_out_twice_is_marked_even_when_nobody_knows_the_end(people: People, store: Store, clock: ManualClock) -> None:
+    answer(people, store, "one")
+    due(store)  # the provider has it, and the sender died
+    clock.advance(outbox.CLAIM_SECONDS)
+    (again,) = due(store, "doors-2")
+    assert doubled(store) == [True]
+    outbox.mark(store, again, SendState.UNKNOWN)  # the provider has it again, and its answer was lost
+    assert (states(store), doubled(store)) == (["unknown"], [True])
