@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from actions import say
 from bot.engine.compose import Composer
 from bot.engine.dialogue import Said
 from bot.engine.options import expand
@@ -16,6 +17,7 @@ from bot.phrases.catalog import MissingPhrase, Phrases
 from bot.phrases.check import check_catalogs, check_erase_words, known_facts
 from bot.phrases.facts import fact_values
 from bot.settings import load
+from tests.actions.test_say import named
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "translations"
@@ -23,8 +25,9 @@ FACTS = fact_values(load({}))
 PHRASES = Phrases.load(FOLDER, FACTS)
 LANGUAGES = sorted(PHRASES.languages)
 RESPONSES = {
-    name: variants[0] for path in sorted((ROOT / "domain").glob("*.yml")) for name, variants in yaml.safe_load(path.read_text(encoding="utf-8")).get("responses", {}).items()
-}
+    name: variants[0] for path in sorted((ROOT / "domain").glob("*.yml")) for name, variants in (yaml.safe_load(path.read_text(encoding="utf-8")).get("responses") or {}).items()
+} | {name: {"text": name, "metadata": {"options": list(say.OFFERS.get(name, ()))}} for name in sorted({*named(), *say.OFFERS}) if not name.startswith("utter_")}
+"""What rules say and what actions say, each with its options."""
 
 
 def test_no_catalog_has_anything_to_mend() -> None:
@@ -100,8 +103,8 @@ def test_the_check_finds_each_kind_of_mistake(tmp_path: Path) -> None:
 def test_the_check_finds_an_address_that_names_the_subject_on_a_locked_phone(tmp_path: Path) -> None:
     copy = Path(shutil.copytree(FOLDER, tmp_path / "translations"))
     text = (copy / "sv.po").read_text(encoding="utf-8")
-    assert text.count("Tjänsten publicerar") == 1
-    (copy / "sv.po").write_text(text.replace('"Tjänsten publicerar', '"{site}: Tjänsten publicerar'), encoding="utf-8")
+    assert text.count('msgstr "Du kan läsa mer på') == 1
+    (copy / "sv.po").write_text(text.replace('msgstr "Du kan läsa mer på', 'msgstr "{site}: Du kan läsa mer på'), encoding="utf-8")
     found = [problem for problem in check_catalogs(copy, FACTS, known_facts(ROOT / "docs" / "facts.md")) if "addresses are filled in" in problem.what]
     assert [(problem.language, problem.context) for problem in found] == [("sv", "information:full")]
 

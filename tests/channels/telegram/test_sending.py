@@ -117,7 +117,7 @@ def test_what_telegram_will_never_take_fails_at_once_and_staff_see_it(house: Hou
     house.answer(Reply("a"), Reply("b"))
     house.settled(2)
     assert [state[:2] for state in house.states()] == [("failed", reason), ("sent", None)]
-    assert house.attention() == ["blocked" if reason == "blocked" else "not_sent"]
+    assert house.attention() == ["blocked" if reason == "blocked" else "not_delivered"]
 
 
 def test_while_telegram_cannot_be_reached_at_all_a_reply_waits(telegram: TelegramStandIn, store: Store, clock: ManualClock) -> None:
