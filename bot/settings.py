@@ -94,7 +94,8 @@ class Settings:
     call_back: bool = _setting(True, "Whether the service offers a call back when nobody is at the desk.")
     bot_name: str = _setting("", "How the bot calls itself. Keep it neutral: it shows in previews. Empty: no name.")
     # times of the conversation
-    bot_expiry_minutes: float = _setting(10.0, "A bot's reply is never sent later than this after the person's last message.", least=1)
+    bot_expiry_minutes: float = _setting(10.0, "On SMS and Telegram a bot's reply is never sent later than this after the person's last message.", least=1)
+    page_expiry_minutes: float = _setting(60.0, "The same for replies to the page, which fetches them itself while somebody has it open.", least=1)
     worker_expiry_minutes: float = _setting(60.0, "The same for a worker's message in an open handoff.", least=1)
     gap_minutes: float = _setting(60.0, "After this silence the bot asks \"Can you write freely now?\" before it names the subject.", least=1)
     keep_days: int = _setting(30, "Days without messages after which a talk that no worker had is erased.", least=1)

@@ -65,7 +65,7 @@ def put(store: Store, conversation_id: str, author: Author, reply: Reply, langua
         if row is None or row.quiet or row.opted_out:
             raise NotSent("gone" if row is None else "quiet" if row.quiet else "opted_out")
         now = store.clock.now()
-        limit = store.limits.worker_expiry if author is Author.WORKER else store.limits.bot_expiry
+        limit = store.limits.expiry(author, row.channel)
         sealed = Sealed.open(store.vault, row.id, row.wrapped)
         return outgoing.add(tx, sealed, row, (reply,), author, now, row.last_heard_at + limit, None, language)[0]
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from bot import points
 from bot.mailbox import flood
-from bot.model import Flood, Incoming
+from bot.model import Author, Flood, Incoming
 from bot.storage import Store, conversations, ledger, messages, outgoing
 from bot.storage.conversations import ConversationRow
 from bot.storage.sealed import Sealed
@@ -45,9 +45,10 @@ def receive(store: Store, incoming: Incoming) -> Received:
         written = now if incoming.sent_at is None else min(now, incoming.sent_at)
         heard = max(row.last_heard_at, written) if row.next_in > 1 else written
         conversations.heard(tx, row.id, heard)
-        if written + store.limits.bot_expiry <= now:
+        bot, worker = (store.limits.expiry(author, channel) for author in (Author.BOT, Author.WORKER))
+        if written + bot <= now:
             ledger.attend(tx, "missed", row.id, now)
-        outgoing.prolong(tx, row.id, now, heard + store.limits.bot_expiry, heard + store.limits.worker_expiry)
+        outgoing.prolong(tx, row.id, now, heard + bot, heard + worker)
         points.reach("receive.stored")
     points.reach("receive.committed")
     return Received(row.id, duplicate=False, flood=stands)

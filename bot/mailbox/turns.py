@@ -243,7 +243,7 @@ def _held(store: Store, tx: Connection, turn: Turn) -> tuple[ConversationRow, Se
 
 def _queue(store: Store, tx: Connection, sealed: Sealed, row: ConversationRow, replies: tuple[Reply, ...], now: float, turn: Turn,
            language: str | None, *, quiet: bool) -> tuple[int, ...]:
-    expires_at = row.last_heard_at + store.limits.bot_expiry
+    expires_at = row.last_heard_at + store.limits.expiry(Author.BOT, row.channel)
     state = SendState.CANCELLED if quiet else SendState.QUEUED
     if not quiet and (segments := sum(reply.segments or 0 for reply in replies)):
         flood.spend(store, tx, row.channel, sealed.unseal_json("address", row.address), segments, now)

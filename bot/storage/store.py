@@ -21,6 +21,7 @@ from sqlalchemy.pool import QueuePool
 
 from bot import logs
 from bot.clock import Clock, SystemClock
+from bot.model import Author, Channel
 from bot.settings import Settings
 from bot.storage.tables import SCHEMA_VERSION, metadata
 from bot.vault import Vault, keys_for
@@ -50,6 +51,8 @@ class Limits:
     """What the mailbox keeps to: times in seconds, and what one sender may cost."""
 
     bot_expiry: float = 600.0
+    page_expiry: float = 3600.0
+    """Replies to the page: it fetches them itself, and only while somebody has it open."""
     worker_expiry: float = 3600.0
     stranger: float = 30 * 86400.0
     keep: float = 30 * 86400.0
@@ -62,9 +65,15 @@ class Limits:
     redact: frozenset[str] = frozenset()
     """Channels whose provider is told to forget a text once it is handled or delivered."""
 
+    def expiry(self, author: Author, channel: str) -> float:
+        """So many seconds after the person's last message something of ``author`` may still be sent on ``channel``."""
+        if channel == Channel.WEB.value:
+            return max(self.page_expiry, self.worker_expiry)
+        return self.worker_expiry if author is Author.WORKER else self.bot_expiry
+
     @staticmethod
     def of(settings: Settings) -> Limits:
-        return Limits(bot_expiry=settings.bot_expiry_minutes * 60, worker_expiry=settings.worker_expiry_minutes * 60,
+        return Limits(bot_expiry=settings.bot_expiry_minutes * 60, page_expiry=settings.page_expiry_minutes * 60, worker_expiry=settings.worker_expiry_minutes * 60,
                       stranger=settings.stranger_days * 86400, keep=settings.keep_days * 86400.0,
                       keep_handed=settings.keep_handoff_days * 86400.0, longest_lease=max(15.0, settings.lease_seconds),
                       flood_per_minute=settings.flood_per_minute, flood_per_hour=settings.flood_per_hour,
@@ -138,10 +147,11 @@ class Store:
         """Bring the tables up to date. Safe to call always. Raises :class:`StorageUnusable` or :class:`StorageUnavailable`."""
         if self.path is not None:
             _make_folder(self.path)
-        from bot.storage.migrate import upgrade  # Alembic is slow to import and the doors must open at once
+        if self._version() != SCHEMA_VERSION:
+            from bot.storage.migrate import upgrade  # Alembic is slow to import and the doors must open at once
 
-        with _plain_errors():
-            upgrade(self.engine)
+            with _plain_errors():
+                upgrade(self.engine)
         if self.path is not None:
             os.chmod(self.path, 0o600)
 
@@ -152,9 +162,7 @@ class Store:
             if self.path.exists() and not os.access(self.path, os.W_OK):
                 raise StorageUnusable(f"{self.path} is not writable; check its owner and rights")
         try:
-            with self.read() as tx:
-                known = sa.inspect(tx).has_table("alembic_version")
-                found = tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if known else None
+            found = self._version()
         except StorageUnavailable as error:
             raise StorageUnusable(f"the database does not answer ({error}); check HELPLINE_DATABASE_URL and the server") from None
         if found is None:
@@ -163,6 +171,12 @@ class Store:
             raise StorageUnusable(f"the database is at version {found} and this program needs {SCHEMA_VERSION}; run `helpline migrate`")
         if str(found) > SCHEMA_VERSION:
             raise StorageUnusable(f"the database is at version {found}, newer than this program ({SCHEMA_VERSION}); update the program")
+
+    def _version(self) -> str | None:
+        """The newest migration that the database has had; ``None`` without tables."""
+        with self.read() as tx:
+            known = sa.inspect(tx).has_table("alembic_version")
+            return tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if known else None
 
     def scrub(self) -> None:
         """After an erasure on SQLite: empty the write-ahead log, so that old bytes stay in no file. Tried again later when busy."""

@@ -8,7 +8,7 @@ which never forgets.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import spacy
@@ -22,7 +22,14 @@ from bot.understanding.notation import Element, Pattern
 GAP_WORDS, GAP_CHARACTERS = 3, 12
 FUZZY_WORD, FUZZY_STEM = 5, 6
 MAX_WORDS = 400  # a longer message is read at its beginning and its end
+COUNTED = {"now", "not_now"}
+"""Sections of which every match counts, not the first alone."""
+
+REACH = 6
+"""An act so few words (or characters, in a script without spaces) away from what turns it off is still turned off."""
+
 _PLACEHOLDER = "x"
+Span = tuple[int, int]
 
 if not Token.has_extension("atoms"):
     Token.set_extension("atoms", default=())
@@ -140,42 +147,55 @@ class PatternIndex:
         return doc
 
     def hits(self, seen: Views, languages: Collection[str]) -> frozenset[str]:
-        """Sections of `notation.SECTIONS` in which a pattern of one of the languages matches."""
+        """Sections of `notation.SECTIONS` in which a pattern of one of the languages matches. ``not_now`` is left out where an act stands
+        elsewhere in the text than what it speaks of: "he beat me last year, now he is here with a knife"."""
         tokens = seen.folded.split()
         if len(tokens) > MAX_WORDS:
             tokens = tokens[: MAX_WORDS // 2] + tokens[-MAX_WORDS // 2 :]
         found: set[str] = set()
+        spans: dict[str, list[Span]] = {name: [] for name in COUNTED}
         atoms = [self._atoms_of(t) | (self._atoms_of(unleet(t)) if any(c.isdigit() for c in t) else set()) for t in tokens]
         present = frozenset().union(*atoms) if atoms else frozenset()
         doc: Doc | None = None
         for number in {n for atom in present for n in self._by_atom.get(atom, ())}:
             pattern = self._patterns[number]
-            if not pattern.spaced or pattern.language not in languages or pattern.section in found:
+            if not pattern.spaced or pattern.language not in languages or pattern.section in found - COUNTED:
                 continue
             if all(need & present for need in self._needs[number]):
                 doc = doc if doc is not None else self._doc(atoms)
-                if self._matcher(number)(doc):
+                matches = self._matcher(number)(doc)
+                if matches:
                     found.add(pattern.section)
-        return frozenset(found | self._hits_unspaced(seen.folded.replace(" ", ""), languages, found))
+                if pattern.section in COUNTED:
+                    spans[pattern.section] += [(start, end) for _, start, end in matches]
+        silenced = _settled(found, spans)
+        return frozenset(silenced | self._hits_unspaced(seen.folded.replace(" ", ""), languages, silenced))
 
     def _hits_unspaced(self, text: str, languages: Collection[str], already: set[str]) -> set[str]:
         """Literals in order, at most twelve characters apart; the Doc's tokens are the literals and the characters between them."""
         found: set[str] = set()
+        spans: dict[str, list[Span]] = {name: [] for name in COUNTED}
         text = text[: 4 * MAX_WORDS]
         for pattern in (p for language in languages for p in self._unspaced.get(language, ())):
-            if pattern.section in already or pattern.section in found:
+            if pattern.section in (already | found) - COUNTED:
                 continue
             if not all(any(w in text for w in choice) for choice in pattern.needs):
                 continue
-            if self._matcher(pattern.number)(self._doc(self._pieces(text, pattern.literals))):
+            pieces, starts = self._pieces(text, pattern.literals)
+            matches = self._matcher(pattern.number)(self._doc(pieces))
+            if matches:
                 found.add(pattern.section)
-        return found
+            if pattern.section in COUNTED:
+                spans[pattern.section] += [(starts[start], starts[end]) for _, start, end in matches]
+        return _settled(found, spans)
 
-    def _pieces(self, text: str, literals: Sequence[str]) -> list[set[int]]:
-        """The text cut greedily into a pattern's literals (the longest first) and single characters, as atoms."""
+    def _pieces(self, text: str, literals: Sequence[str]) -> tuple[list[set[int]], list[int]]:
+        """The text cut greedily into a pattern's literals (the longest first) and single characters, as atoms; and where each begins, and the end."""
         pieces: list[set[int]] = []
+        starts: list[int] = []
         at = 0
         while at < len(text):
+            starts.append(at)
             literal = next((w for w in literals if text.startswith(w, at)), None)
             if literal is None:
                 pieces.append(set())
@@ -183,4 +203,14 @@ class PatternIndex:
             else:
                 pieces.append({self._atoms[k] for k in (literal, literal + "*") if k in self._atoms})
                 at += len(literal)
-        return pieces
+        return pieces, [*starts, len(text)]
+
+
+def _settled(found: set[str], spans: Mapping[str, Sequence[Span]]) -> set[str]:
+    """``found`` without ``not_now`` where some match of ``now`` touches none of its matches."""
+    def touched(act: Span) -> bool:
+        return any(start < act[1] + REACH and act[0] - REACH < end for start, end in spans["not_now"])
+
+    if "not_now" in found and any(not touched(act) for act in spans["now"]):
+        return found - {"not_now"}
+    return found

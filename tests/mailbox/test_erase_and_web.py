@@ -127,8 +127,14 @@ def test_what_the_page_shows_is_sent_and_what_it_has_behind_it_is_delivered(peop
 def test_a_page_that_was_closed_shows_nothing_old_when_somebody_else_opens_it(people: People, store: Store, clock: ManualClock) -> None:
     commit(store, web(people, "hi"), TurnOutcome(ConversationState(), (Reply("one"), Reply("two"))))
     fetch(store)
-    clock.advance(600)
+    clock.advance(3600)
     assert fetch(store) == []
+
+
+def test_a_page_that_lost_its_connection_for_half_an_hour_still_gets_the_answer(people: People, store: Store, clock: ManualClock) -> None:
+    commit(store, web(people, "hi"), TurnOutcome(ConversationState(), (Reply("one"),)))
+    clock.advance(1800)
+    assert fetch(store) == ["one"]
 
 
 def test_the_page_knows_whether_an_answer_is_still_to_come(people: People, store: Store) -> None:

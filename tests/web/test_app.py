@@ -195,7 +195,7 @@ async def test_the_doors_forget_what_is_too_old_while_nobody_asks(house: House) 
 
     await house.send({"id": "m1", "text": "x"})
     house.answer(Reply("late"))
-    house.clock.advance(601)
+    house.clock.advance(3601)
     doors = Doors(load({}), house.store)
     async with doors.app.router.lifespan_context(doors.app):
         await asyncio.sleep(0.3)
