@@ -107,7 +107,7 @@ def _differences(step: dict[str, Any], person: Person, outcome: mailbox.TurnOutc
         yield f"flags are {sorted(flag.value for flag in result.act.flags)}"
     if person.sms and any((reply.segments or 0) > 3 for reply in replies):
         yield "a reply takes more than three segments"
-    if outcome.attention and "quiet_after_danger" not in outcome.attention:
+    if {*outcome.attention} - {"quiet_after_danger"} != {*step.get("staff", ())}:
         yield f"staff were alarmed: {outcome.attention}"
 
 

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.stand_ins.served import Served
+from tests.stand_ins.serving import Served
 
 TOKEN = "1001:" + "t" * 35
 SECRET = "secret_Of-the_test"

@@ -30,8 +30,11 @@ _MOST_CHATS = 10_000
 class Pace:
     """The pace of one process. Two processes that send for one bot each keep it, and Telegram's refusals do the rest."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, chat_seconds: float = CHAT_SECONDS
+    ) -> None:
         self._monotonic = monotonic
+        self._chat_seconds = chat_seconds
         self._sleep = sleep
         self._sent: deque[float] = deque(maxlen=PER_SECOND)
         self._free_at: dict[int, float] = {}
@@ -50,7 +53,7 @@ class Pace:
         self._sent.append(now)
         if len(self._free_at) >= _MOST_CHATS:
             self._free_at = {other: at for other, at in self._free_at.items() if at > now}
-        self._free_at[chat] = now + CHAT_SECONDS
+        self._free_at[chat] = now + self._chat_seconds
 
     def refused(self, chat: int, seconds: float) -> None:
         """Telegram refused a message to ``chat`` for ``seconds``. That message waits in the queue, and what follows it there; the others only

@@ -173,6 +173,7 @@ def test_a_wrong_token_is_told_loudly_once_and_the_reply_waits(house: House) -> 
     house.until_states("queued")
     house.clock.advance(31)
     until(lambda: house.log.getvalue().count("provider_refuses_us") >= 2)
+    house.until_states("queued")  # the second refusal is noted too, before time goes on
     assert house.attention() == ["sms_refused"]
     house.twilio.token = "0123456789abcdef0123456789abcdef"
     house.clock.advance(31)

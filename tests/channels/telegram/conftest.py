@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import httpx
@@ -17,7 +17,8 @@ import pytest
 import sqlalchemy as sa
 
 from bot import mailbox
-from bot.channels.telegram import menu
+from bot.channels.telegram import menu, provider
+from bot.channels.telegram.pace import Pace
 from bot.clock import ManualClock
 from bot.engine.acts import ActReader
 from bot.engine.turn import TurnEngine
@@ -30,7 +31,7 @@ from bot.storage.tables import attention, messages, outgoing, receipts
 from bot.vault import SecretKeys, Vault
 from bot.web.app import Doors
 from tests.model import LoadedModel
-from tests.stand_ins.served import Served
+from tests.stand_ins.serving import Served
 from tests.stand_ins.telegram import SECRET, TOKEN, TelegramStandIn
 
 PATH = "/channels/telegram"
@@ -128,6 +129,12 @@ class House:
 def catalogs_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading all catalogs takes most of a second: once for all tests with the same settings."""
     monkeypatch.setattr(menu, "load", lambda settings: _catalogs(settings.bot_name))
+
+
+@pytest.fixture(autouse=True)
+def no_second_between_two_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pace itself is tried on a clock that is moved."""
+    monkeypatch.setattr(provider, "Pace", partial(Pace, chat_seconds=0.02))
 
 
 @lru_cache
