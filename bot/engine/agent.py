@@ -29,7 +29,6 @@ with warnings.catch_warnings(), without_training_helpers():
     from rasa.core.policies.policy import PolicyPrediction
     from rasa.core.processor import MessageProcessor
     from rasa.engine.loader import load_predict_graph_runner
-    from rasa.engine.runner.dask import DaskGraphRunner
     from rasa.shared.core.constants import ACTION_DEFAULT_FALLBACK_NAME, ACTION_LISTEN_NAME
     from rasa.shared.core.domain import Domain, SessionConfig
     from rasa.shared.core.events import ActionExecuted, Event
@@ -37,6 +36,7 @@ with warnings.catch_warnings(), without_training_helpers():
     from rasa.utils.endpoints import EndpointConfig
 
 from bot.engine.agent_model import ModelError
+from bot.engine.graph_runner import PlainGraphRunner
 from bot.engine.inprocess import InProcessEndpoint, TurnRecord, answers_are_checked, current_turn
 from bot.engine.snapshot_store import SnapshotTrackerStore
 
@@ -133,7 +133,7 @@ class WatchedProcessor(MessageProcessor):
     def _load_model(model_path: Path) -> tuple[str, Any, Any]:
         """As Rasa's, without what only trains or understands (``bot.engine.agent_light``)."""
         with tempfile.TemporaryDirectory() as folder:
-            metadata, runner = load_predict_graph_runner(Path(folder), Path(model_path), prediction_storage(), DaskGraphRunner)
+            metadata, runner = load_predict_graph_runner(Path(folder), Path(model_path), prediction_storage(), PlainGraphRunner)
         return Path(model_path).name, metadata, runner
 
     async def _run_action(
