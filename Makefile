@@ -33,7 +33,7 @@ lint: $(VENV)/.installed  ## types, style, the rooms' borders
 test: system setup lint  ## set up, then every check and test
 	@$(HELPLINE) check
 	@bash scripts/rasa-checks.sh $(VENV)
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 lock:  ## write the locked requirements anew from the .in files (needs uv)
 	uv pip compile requirements.in --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -q -o requirements.txt
