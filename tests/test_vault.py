@@ -98,7 +98,7 @@ def test_after_rotation_of_the_naming_key_a_person_is_found_under_old_names_too(
 @pytest.mark.parametrize("text", [
     "", "wrap:", "nonsense", SecretKeys.generate().split(",")[0], SecretKeys.generate().split(",")[1], "wrap:AAAA,name:BBBB",
     SecretKeys.generate().replace("wrap:", "lock:"), "wrap:" + "é" * 43 + ",name:" + "A" * 43, "wrap:" + "A" * 43 + ",name:" + "A" * 43,
-])
+], ids=["nothing", "no key", "no use", "no name", "no wrap", "too short", "another use", "not ASCII", "the same twice"])
 def test_wrong_keys_are_a_plain_error_that_shows_no_key(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         SecretKeys.parse(text)
