@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import socket
@@ -10,6 +11,8 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.applications import Starlette
@@ -70,7 +73,7 @@ class StandIn:
     async def _answer(self, request: Request) -> Response:
         if request.path_params["method"] != "sendMessage":
             return JSONResponse({"ok": True, "result": True})
-        body = await request.json()
+        body = await _body(request)
         fault = self._fault()
         if fault == "429":
             return JSONResponse({"ok": False, "error_code": 429, "description": "Too Many Requests", "parameters": {"retry_after": 1}}, 429)
@@ -94,6 +97,14 @@ class StandIn:
                 self.met[name] += 1
                 return name
         return None
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """What was sent, as JSON or as a form: the Bot API takes both."""
+    raw = await request.body()
+    if request.headers.get("content-type", "").startswith("application/json"):
+        return dict(json.loads(raw))
+    return dict(parse_qsl(raw.decode("utf-8"), keep_blank_values=True))
 
 
 async def _broken() -> AsyncIterator[bytes]:

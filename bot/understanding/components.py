@@ -7,6 +7,7 @@ Context comes in its metadata: ``language``, ``hint``, ``question``, ``expects``
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def examples_of(training_data: TrainingData) -> list[Example]:
 def parts_for(training_data: TrainingData) -> Parts:
     """The parts for Rasa's training data, trained once for all components."""
     var = default_var()
-    encoder = CachedEncoder(project_encoder(var), var / "encoder")
+    encoder = CachedEncoder(project_encoder(var, threads=os.cpu_count() or 1), var / "encoder")
     return trained(examples_of(training_data), encoder, ROOT / "data", var / "understanding")
 
 

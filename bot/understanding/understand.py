@@ -140,6 +140,9 @@ def default_var() -> Path:
     return Path(os.environ.get("HELPLINE_VAR", "var"))
 
 
-def project_encoder(var: Path) -> E5Encoder:
-    """The bundled encoder with the project's committed update of its weights, if there is one; built under ``var`` on first use."""
-    return E5Encoder(var / "encoder", update=ROOT / "data" / "encoder" / "update.npz")
+def project_encoder(var: Path, threads: int = 1) -> E5Encoder:
+    """The bundled encoder with the project's committed update of its weights, if there is one; built under ``var`` on first use.
+
+    One thread for single texts: two that fight over busy cores are slower than one. Training embeds thousands at once and takes all.
+    """
+    return E5Encoder(var / "encoder", update=ROOT / "data" / "encoder" / "update.npz", threads=threads)
